@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file weir.h  The whole public API. */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include "weir/dtype.h"
+#include "weir/error.h"
+#include "weir/finding.h"
+#include "weir/model.h"
+#include "weir/source.h"
+#include "weir/system.h"
+
+#endif

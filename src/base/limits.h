@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file limits.h  Every limit on what a file may ask of weir, in one place. */
+#ifndef WEIR_BASE_LIMITS_H
+#define WEIR_BASE_LIMITS_H
+
+enum {
+    SAFETENSORS_HEADER_BYTES_MAX = 100000000, /* the reference parser's limit */
+    TENSOR_COUNT_MAX = 1 << 20,
+    TENSOR_RANK_MAX = 16,
+    TENSOR_NAME_BYTES_MAX = 1024,
+    GGUF_NAME_BYTES_MAX = 64, /* GGML_MAX_NAME, terminator included */
+    GGUF_RANK_MAX = 4,
+    GGUF_STRING_BYTES_MAX = 1 << 30,
+    GGUF_ARRAY_COUNT_MAX = 1 << 30,
+    JSON_DEPTH_MAX = 64,
+    SAFETENSORS_JSON_DEPTH_MAX = 8,
+    SAFETENSORS_METADATA_BYTES_MAX = 16 << 20,
+    SMALL_JSON_BYTES_MAX = 8 << 20,   /* config, adapter, generation: held whole */
+    TOKENIZER_BYTES_MAX = 512 << 20,  /* streamed */
+    VOCABULARY_COUNT_MAX = 1 << 22,
+    TEMPLATE_BYTES_MAX = 1 << 20,
+    CARD_BYTES_MAX = 1 << 20,
+    YAML_DEPTH_MAX = 32,
+    SHARD_COUNT_MAX = 4096,
+    FOLDER_FILES_MAX = 100000,
+    FOLDER_DEPTH_MAX = 16,
+    CLAIM_VALUE_BYTES_MAX = 4096, /* longer values are cut, and the claim says so */
+};
+
+#endif
