@@ -3,10 +3,15 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
+#include "weir/assess.h"
+#include "weir/diff.h"
 #include "weir/dtype.h"
 #include "weir/error.h"
 #include "weir/finding.h"
+#include "weir/inspect.h"
 #include "weir/model.h"
+#include "weir/progress.h"
+#include "weir/report.h"
 #include "weir/source.h"
 #include "weir/system.h"
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file diff.h  What was modified between a base and a model, tensor by tensor and file by file. */
+#ifndef WEIR_DIFF_H
+#define WEIR_DIFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/error.h"
+#include "weir/finding.h"
+#include "weir/model.h"
+#include "weir/progress.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How the model's weights stand to the base's. */
+typedef enum weir_relation {
+    WEIR_RELATION_IDENTICAL,     /**< every weight is bit-equal */
+    WEIR_RELATION_DERIVED,       /**< computed from the base: weights were re-derived from it bit for bit */
+    WEIR_RELATION_RELATED,       /**< a shared ancestor or initialisation; direction unknown */
+    WEIR_RELATION_NO_LINK,       /**< aligned tensors are as unlike as unrelated ones */
+    WEIR_RELATION_CANNOT_DECIDE,
+} weir_relation;
+
+/** How sure a statement is. */
+typedef enum weir_grade {
+    WEIR_GRADE_UNKNOWN,
+    WEIR_GRADE_CLAIMED, /**< a card or config says so */
+    WEIR_GRADE_WEAK,
+    WEIR_GRADE_STRONG,
+    WEIR_GRADE_PROVED,  /**< replayed bit for bit, or a finite-sample valid test */
+} weir_grade;
+
+/** Kinds of modification. Those that weir cannot name yet are UNKNOWN, with their statistics. */
+typedef enum weir_change_class {
+    WEIR_CHANGE_IDENTICAL,
+    WEIR_CHANGE_REPACKAGED,
+    WEIR_CHANGE_CAST,
+    WEIR_CHANGE_QUANTISED,
+    WEIR_CHANGE_LOW_RANK,
+    WEIR_CHANGE_PARTIAL,
+    WEIR_CHANGE_TEMPLATE,
+    WEIR_CHANGE_TOKENIZER,
+    WEIR_CHANGE_CONFIG,
+    WEIR_CHANGE_CODE,
+    WEIR_CHANGE_UNKNOWN,
+} weir_change_class;
+
+typedef struct weir_diff weir_diff;
+
+typedef struct weir_diff_options {
+    const char *name;                /**< how results call the model; NULL for the last path component */
+    const weir_callbacks *callbacks; /**< NULL for none */
+    unsigned jobs;                   /**< threads; 0 for one per core */
+    bool lenient;                    /**< accept what the reference libraries accept */
+    bool digest;                     /**< hash the model's files in the same pass */
+} weir_diff_options;
+#define WEIR_DIFF_OPTIONS_INIT {0}
+
+/**
+ * Compare two models. Tensors are matched by role, across containers and dtypes; each matched pair is read
+ * once. An adapter as the model is compared as what it adds to the base.
+ *
+ * @param[out] out    release with weir_diff_free(); untouched on failure
+ * @param base_path   the upstream: file or folder
+ * @param model_path  the downstream: file, folder or adapter
+ * @param options     NULL for defaults
+ * @return WEIR_OK, also when nothing aligns (relation NO_LINK or CANNOT_DECIDE);
+ *         WEIR_ERR_UNSUPPORTED when either side holds no weights; WEIR_ERR_FORMAT when either side's weights
+ *         are malformed; WEIR_ERR_IO; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
+ *
+ * Cost: one sequential read of both, memory bounded whatever the models' size. The result is the same
+ * bytes for any number of threads.
+ */
+WEIR_API weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *model_path,
+                                 const weir_diff_options *options, weir_error *err);
+
+WEIR_API weir_relation weir_diff_relation(const weir_diff *diff);
+WEIR_API weir_grade weir_diff_grade(const weir_diff *diff);
+/** @return whether a weight, template, tokenizer, config or code difference was found. */
+WEIR_API bool weir_diff_has_changes(const weir_diff *diff);
+/** NULL is a no-op. */
+WEIR_API void weir_diff_free(weir_diff *diff);
+
+/** @return "identical", "derived", "related", "no_link", "cannot_decide". */
+WEIR_API const char *weir_relation_name(weir_relation relation);
+/** @return "unknown", "claimed", "weak", "strong", "proved". */
+WEIR_API const char *weir_grade_name(weir_grade grade);
+/** @return "identical", "repackaged", "cast", "quantised", "template_changed" ... */
+WEIR_API const char *weir_change_class_name(weir_change_class change_class);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
