@@ -5,6 +5,7 @@
 
 #include "weir/assess.h"
 #include "weir/diff.h"
+#include "weir/doctor.h"
 #include "weir/dtype.h"
 #include "weir/error.h"
 #include "weir/finding.h"
@@ -12,6 +13,7 @@
 #include "weir/model.h"
 #include "weir/progress.h"
 #include "weir/report.h"
+#include "weir/sandbox.h"
 #include "weir/source.h"
 #include "weir/system.h"
 
