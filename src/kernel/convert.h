@@ -2,9 +2,10 @@
 /**
  * @file convert.h  Stored numbers to float32 and back.
  *
- * Reading is exact: integers up to 2^24, every 8- and 16-bit float and every ggml block become the very
- * float32 that ggml's reference (dequantize_row_*) computes. F64 and wide integers round to nearest even.
- * NaN stays NaN, infinities stay. Nothing here uses the environment's rounding mode or libm.
+ * Reading is exact: integers up to 2^24, every 8- and 16-bit float and every ggml block become the
+ * very float32 that ggml's reference (dequantize_row_*) computes. F64 and wide integers round to
+ * nearest even. NaN stays NaN, infinities stay. Nothing here uses the environment's rounding mode
+ * or libm.
  */
 #ifndef WEIR_KERNEL_CONVERT_H
 #define WEIR_KERNEL_CONVERT_H

@@ -5,16 +5,16 @@
  * For base a and model b of n elements, over the elements where both are finite:
  *     sum_aa = sum a^2    sum_bb = sum b^2    sum_ab = sum a b    sum_dd = sum (b - a)^2
  *     max_abs_diff = max |b - a|              sum_ulp2 = sum 2^(2 floor(log2 |a|))
- * Counts run over all n elements. An element is `equal` when the two float32 have equal values, or are
- * both NaN. `sign_agree` counts elements whose signs are equal and neither is 0 or NaN; `sign_of`
- * counts those where neither is 0 or NaN. From these:
- *     relative change  sqrt(sum_dd / sum_aa)      cosine  sum_ab / sqrt(sum_aa sum_bb)
- *     rounding floor of a float with m stored mantissa bits, relative: sqrt(sum_ulp2 2^(-2m) / 12 / sum_aa)
+ * Counts run over all n elements. An element is `equal` when the two float32 have equal values, or
+ * are both NaN. `sign_agree` counts elements whose signs are equal and neither is 0 or NaN;
+ * `sign_of` counts those where neither is 0 or NaN. From these: relative change  sqrt(sum_dd /
+ * sum_aa)      cosine  sum_ab / sqrt(sum_aa sum_bb) rounding floor of a float with m stored
+ * mantissa bits, relative: sqrt(sum_ulp2 2^(-2m) / 12 / sum_aa)
  *
- * Arithmetic: float32 in PAIR_LANES fixed lanes inside a block of PAIR_BLOCK elements, the lanes added in
- * a fixed order, double across blocks in index order; a block whose sums are not finite, or too small for
- * float32, is redone in double. No contraction. So the result is the same bytes at every SIMD level and,
- * when blocks are merged in index order, for every thread count.
+ * Arithmetic: float32 in PAIR_LANES fixed lanes inside a block of PAIR_BLOCK elements, the lanes
+ * added in a fixed order, double across blocks in index order; a block whose sums are not finite,
+ * or too small for float32, is redone in double. No contraction. So the result is the same bytes at
+ * every SIMD level and, when blocks are merged in index order, for every thread count.
  */
 #ifndef WEIR_KERNEL_PAIR_STATS_H
 #define WEIR_KERNEL_PAIR_STATS_H

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of readers and writers. A dtype without one is opaque (C64, F6, F4). */
+#include "kernel/convert.h"
+
+#include "kernel/readers.h"
+
+static number_reader *const readers[WEIR_DTYPE_COUNT] = {
+    [WEIR_DTYPE_F64] = read_f64,
+    [WEIR_DTYPE_F32] = read_f32,
+    [WEIR_DTYPE_F16] = read_f16,
+    [WEIR_DTYPE_BF16] = read_bf16,
+    [WEIR_DTYPE_I64] = read_i64,
+    [WEIR_DTYPE_I32] = read_i32,
+    [WEIR_DTYPE_I16] = read_i16,
+    [WEIR_DTYPE_I8] = read_i8,
+    [WEIR_DTYPE_U64] = read_u64,
+    [WEIR_DTYPE_U32] = read_u32,
+    [WEIR_DTYPE_U16] = read_u16,
+    [WEIR_DTYPE_U8] = read_u8,
+    [WEIR_DTYPE_BOOL] = read_bool,
+    [WEIR_DTYPE_F8_E5M2] = read_f8_e5m2,
+    [WEIR_DTYPE_F8_E4M3] = read_f8_e4m3,
+    [WEIR_DTYPE_F8_E8M0] = read_f8_e8m0,
+    [WEIR_DTYPE_F8_E4M3FNUZ] = read_f8_e4m3fnuz,
+    [WEIR_DTYPE_F8_E5M2FNUZ] = read_f8_e5m2fnuz,
+    [WEIR_DTYPE_Q4_0] = read_q4_0,
+    [WEIR_DTYPE_Q4_1] = read_q4_1,
+    [WEIR_DTYPE_Q5_0] = read_q5_0,
+    [WEIR_DTYPE_Q5_1] = read_q5_1,
+    [WEIR_DTYPE_Q8_0] = read_q8_0,
+    [WEIR_DTYPE_Q8_1] = read_q8_1,
+};
+
+static number_writer *const writers[WEIR_DTYPE_COUNT] = {
+    [WEIR_DTYPE_F32] = write_f32,   [WEIR_DTYPE_F16] = write_f16,   [WEIR_DTYPE_BF16] = write_bf16,
+    [WEIR_DTYPE_Q4_0] = write_q4_0, [WEIR_DTYPE_Q4_1] = write_q4_1, [WEIR_DTYPE_Q5_0] = write_q5_0,
+    [WEIR_DTYPE_Q5_1] = write_q5_1, [WEIR_DTYPE_Q8_0] = write_q8_0,
+};
+
+bool convert_can_read(weir_dtype dtype) {
+    return readers[dtype] != NULL;
+}
+
+void convert_to_f32(float *out, weir_dtype dtype, const void *stored, size_t count) {
+    readers[dtype](out, stored, count);
+}
+
+bool convert_can_write(weir_dtype dtype) {
+    return writers[dtype] != NULL;
+}
+
+void convert_from_f32(void *out, weir_dtype dtype, const float *values, size_t count) {
+    writers[dtype](out, values, count);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file number.h  Loads from stored bytes and the float formats of 16 bits, by integer arithmetic.
+ *
+ * Nothing here depends on the rounding mode, on F16C or on libm, so a value has the same bits
+ * wherever it is computed. Multi-byte numbers are little-endian, at any alignment.
+ */
+#ifndef WEIR_KERNEL_NUMBER_H
+#define WEIR_KERNEL_NUMBER_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline uint16_t load_u16(const uint8_t *bytes) {
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static inline uint32_t load_u32(const uint8_t *bytes) {
+    return (uint32_t)load_u16(bytes) | (uint32_t)load_u16(bytes + 2) << 16;
+}
+
+static inline uint64_t load_u64(const uint8_t *bytes) {
+    return (uint64_t)load_u32(bytes) | (uint64_t)load_u32(bytes + 4) << 32;
+}
+
+static inline void store_u16(uint8_t *bytes, uint16_t value) {
+    bytes[0] = (uint8_t)value;
+    bytes[1] = (uint8_t)(value >> 8);
+}
+
+static inline void store_u32(uint8_t *bytes, uint32_t value) {
+    store_u16(bytes, (uint16_t)value);
+    store_u16(bytes + 2, (uint16_t)(value >> 16));
+}
+
+static inline float float_from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t float_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/** 2^exponent, for -126 <= exponent <= 127. */
+static inline float float_power_of_two(int exponent) {
+    return float_from_bits((uint32_t)(exponent + 127) << 23);
+}
+
+/** IEEE 754 binary16, exact. The 10 mantissa bits of a NaN are kept. */
+static inline float float_from_half(uint16_t half) {
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    const uint32_t magnitude = half & 0x7FFF;
+    if (magnitude >= 0x7C00) {
+        return float_from_bits(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
+    }
+    if (magnitude >= 0x0400) {
+        return float_from_bits(sign | ((magnitude << 13) + ((127 - 15) << 23)));
+    }
+    const float value = (float)magnitude * float_power_of_two(-24);
+    return float_from_bits(sign | float_bits(value));
+}
+
+static inline float float_from_half_at(const uint8_t *bytes) {
+    return float_from_half(load_u16(bytes));
+}
+
+/**
+ * Nearest binary16, ties to even. A NaN becomes the quiet NaN 0x7E00 with its sign, as ggml's
+ * fp32-to-fp16 has it (numpy keeps the payload instead).
+ */
+static inline uint16_t half_from_float(float value) {
+    const uint32_t bits = float_bits(value);
+    const uint32_t sign = bits >> 16 & 0x8000;
+    const uint32_t magnitude = bits & 0x7FFFFFFF;
+    if (magnitude > 0x7F800000) {
+        return (uint16_t)(sign | 0x7E00);
+    }
+    if (magnitude >= 0x477FF000) { /* 65520 and more round to infinity */
+        return (uint16_t)(sign | 0x7C00);
+    }
+    if (magnitude >= 0x38800000) { /* 2^-14: a normal half */
+        const uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);
+        return (uint16_t)(sign | ((rounded - ((127 - 15) << 23)) >> 13));
+    }
+    if (magnitude <= 0x33000000) { /* 2^-25 and less round to zero */
+        return (uint16_t)sign;
+    }
+    const uint32_t shift = 126 - (magnitude >> 23); /* 14 .. 24 */
+    const uint32_t mantissa = (magnitude & 0x7FFFFF) | 0x800000;
+    const uint32_t kept = mantissa >> shift;
+    const uint32_t rest = mantissa & ((1u << shift) - 1);
+    const uint32_t half_step = 1u << (shift - 1);
+    const uint32_t up = rest > half_step || (rest == half_step && (kept & 1));
+    return (uint16_t)(sign | (kept + up));
+}
+
+static inline float float_from_bf16(uint16_t bits) {
+    return float_from_bits((uint32_t)bits << 16);
+}
+
+/** Nearest bfloat16, ties to even. A NaN is made quiet and keeps its upper bits, as in ggml. */
+static inline uint16_t bf16_from_float(float value) {
+    const uint32_t bits = float_bits(value);
+    if ((bits & 0x7FFFFFFF) > 0x7F800000) {
+        return (uint16_t)(bits >> 16 | 0x40);
+    }
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+#endif
