@@ -60,7 +60,7 @@ weir_code json_reader_open(json_reader **out, weir_source *source, uint64_t begi
  */
 weir_code json_reader_next(json_reader *reader, json_token *out, weir_error *err);
 
-/** Read on to the end of the value that `begun` opened; a scalar is already over. */
+/** Read on to the end of the value that `begun` opened (a key: its value); a scalar is already over. */
 weir_code json_reader_skip(json_reader *reader, const json_token *begun, weir_error *err);
 
 /** @return whether a number token is a plain unsigned integer that fits: no sign, fraction, exponent. */
