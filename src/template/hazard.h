@@ -10,7 +10,8 @@
 
 #include "base/findings.h"
 
-/** Scan one template; findings carry `file` and a place of `at` plus the line. @return WEIR_OK; WEIR_ERR_NOMEM */
+/** Scan one template; findings carry `file` and a place of `at` plus the line. @return WEIR_OK;
+ * WEIR_ERR_NOMEM */
 weir_code template_scan(const char *text, size_t len, const char *file, const char *at,
                         weir_findings *findings, weir_error *err);
 
