@@ -132,12 +132,14 @@ static void a_name_that_is_not_text_is_kept_as_it_is(void **state) {
 static void an_unreadable_folder_is_one_entry(void **state) {
     (void)state;
     assert_int_equal(mkdir("closed", 0), 0);
-    if (geteuid() == 0) {
-        skip(); /* nothing is closed to root */
-    }
+    const uid_t self = geteuid();
+    enum { NOBODY = 65534 }; /* nothing is closed to root, so root becomes someone else */
+    assert_int_equal(chmod(".", 0755), 0);
+    assert_int_equal(self == 0 ? seteuid(NOBODY) : 0, 0);
 
     WEIR_CLEANUP(folder_release) folder list = list_here();
 
+    assert_int_equal(self == 0 ? seteuid(0) : 0, 0);
     assert_string_equal(find(&list, "closed")->problem, "not permitted to read");
 }
 
