@@ -29,12 +29,35 @@ static number_reader *const readers[WEIR_DTYPE_COUNT] = {
     [WEIR_DTYPE_Q5_1] = read_q5_1,
     [WEIR_DTYPE_Q8_0] = read_q8_0,
     [WEIR_DTYPE_Q8_1] = read_q8_1,
+    [WEIR_DTYPE_Q2_K] = read_q2_k,
+    [WEIR_DTYPE_Q3_K] = read_q3_k,
+    [WEIR_DTYPE_Q4_K] = read_q4_k,
+    [WEIR_DTYPE_Q5_K] = read_q5_k,
+    [WEIR_DTYPE_Q6_K] = read_q6_k,
+    [WEIR_DTYPE_Q8_K] = read_q8_k,
+    [WEIR_DTYPE_IQ1_S] = read_iq1_s,
+    [WEIR_DTYPE_IQ1_M] = read_iq1_m,
+    [WEIR_DTYPE_IQ2_XXS] = read_iq2_xxs,
+    [WEIR_DTYPE_IQ2_XS] = read_iq2_xs,
+    [WEIR_DTYPE_IQ2_S] = read_iq2_s,
+    [WEIR_DTYPE_IQ3_XXS] = read_iq3_xxs,
+    [WEIR_DTYPE_IQ3_S] = read_iq3_s,
+    [WEIR_DTYPE_IQ4_NL] = read_iq4_nl,
+    [WEIR_DTYPE_IQ4_XS] = read_iq4_xs,
+    [WEIR_DTYPE_TQ1_0] = read_tq1_0,
+    [WEIR_DTYPE_TQ2_0] = read_tq2_0,
+    [WEIR_DTYPE_MXFP4] = read_mxfp4,
+    [WEIR_DTYPE_NVFP4] = read_nvfp4,
+    [WEIR_DTYPE_Q1_0] = read_q1_0,
 };
 
 static number_writer *const writers[WEIR_DTYPE_COUNT] = {
-    [WEIR_DTYPE_F32] = write_f32,   [WEIR_DTYPE_F16] = write_f16,   [WEIR_DTYPE_BF16] = write_bf16,
-    [WEIR_DTYPE_Q4_0] = write_q4_0, [WEIR_DTYPE_Q4_1] = write_q4_1, [WEIR_DTYPE_Q5_0] = write_q5_0,
-    [WEIR_DTYPE_Q5_1] = write_q5_1, [WEIR_DTYPE_Q8_0] = write_q8_0,
+    [WEIR_DTYPE_F32] = write_f32,     [WEIR_DTYPE_F16] = write_f16,
+    [WEIR_DTYPE_BF16] = write_bf16,   [WEIR_DTYPE_Q4_0] = write_q4_0,
+    [WEIR_DTYPE_Q4_1] = write_q4_1,   [WEIR_DTYPE_Q5_0] = write_q5_0,
+    [WEIR_DTYPE_Q5_1] = write_q5_1,   [WEIR_DTYPE_Q8_0] = write_q8_0,
+    [WEIR_DTYPE_TQ1_0] = write_tq1_0, [WEIR_DTYPE_TQ2_0] = write_tq2_0,
+    [WEIR_DTYPE_MXFP4] = write_mxfp4,
 };
 
 bool convert_can_read(weir_dtype dtype) {

@@ -31,7 +31,8 @@ void convert_to_f32(float *out, weir_dtype dtype, const void *stored, size_t cou
 /**
  * @return whether convert_from_f32 can write this dtype: F32, F16, BF16 (round to nearest even, as
  * torch does), and the round-to-nearest ggml types as ggml's quantize_row_*_ref and gguf-py compute
- * them: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0.
+ * them: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0,
+ * TQ1_0, TQ2_0, MXFP4.
  */
 bool convert_can_write(weir_dtype dtype);
 

@@ -84,7 +84,8 @@ def random_blocks(dtype: str, seed: int) -> np.ndarray:
 
 
 def values_for(dtype: str) -> np.ndarray:
-    """Blocks of many sizes, exact halves between codes, constants, zeros of both signs."""
+    """Blocks of many sizes, exact halves between codes, constants, maxima just below a power of two,
+    zeros of both signs."""
     rng = np.random.default_rng(7)
     size = SIZES[dtype][0] if dtype in SIZES else 1
     normal = rng.standard_normal((BLOCKS, size)) * np.exp2(rng.integers(-20, 12, (BLOCKS, 1)))
@@ -92,9 +93,12 @@ def values_for(dtype: str) -> np.ndarray:
     halves[:, 0] = rng.choice([-8.0, 15.0, 127.0, -127.0], BLOCKS)
     constant = np.repeat(rng.standard_normal((64, 1)), size, axis=1)
     bf16 = normal[:500].astype(ml_dtypes.bfloat16)
+    below = (1 - np.arange(1, 9) * 2.0**-24) * np.exp2(np.arange(-100, 101)).reshape(-1, 1)
+    powers = rng.uniform(-1, 1, (below.size, size)) * below.reshape(-1, 1)
+    powers[:, -1] = below.ravel()
     zero = np.zeros((2, size))
     zero[1] = -0.0
-    return np.concatenate([normal, halves, constant, bf16, zero]).astype(np.float32)
+    return np.concatenate([normal, halves, constant, bf16, powers, zero]).astype(np.float32)
 
 
 class Plain(unittest.TestCase):
@@ -134,7 +138,7 @@ class Plain(unittest.TestCase):
         values = np.concatenate([bits, edges, edges + 1, edges | 1 << 31]).view(np.float32)
         number = ~np.isnan(values)
         for name, peer in {"F16": np.float16, "BF16": ml_dtypes.bfloat16}.items():
-            with self.subTest(name), np.errstate(over="ignore"):
+            with self.subTest(name), np.errstate(all="ignore"):
                 mine = write(name, values).view(np.uint16)
                 theirs = values.astype(peer).view(np.uint16)
                 self.assertTrue(np.array_equal(mine[number], theirs[number]))

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ggml's K blocks: 256 elements in groups of 16 or 32, each group with its own small scale.
+ *
+ *   TYPE  BYTES                                        GROUP  VALUE
+ *   Q2_K  scale:16 low:64 d:2 m:2                      16     (d s) q - (m t)      s, t: 4 bits
+ *   Q3_K  high:32 low:64 scale:12 d:2                  16     (d (s - 32)) (q - 4) s: 6 bits
+ *   Q4_K  d:2 m:2 scale:12 low:128                     32     (d s) q - (m t)      s, t: 6 bits
+ *   Q5_K  d:2 m:2 scale:12 high:32 low:128             32     (d s) q - (m t)      s, t: 6 bits
+ *   Q6_K  low:128 high:64 scale:16 d:2                 16     (d s) (q - 32)       s: signed byte
+ *   Q8_K  d:4 (float32) q:256 sum:32                   256    d q, signed
+ *
+ * d and m are binary16. Each bracket is rounded to float32 on its own. Q8_K is an intermediate of
+ * ggml's dot products; its sums repeat what the codes say.
+ *
+ * Source: ggml-common.h (layouts) and ggml-quants.c (values) of ggml-org/llama.cpp.
+ */
+#include "kernel/number.h"
+#include "kernel/readers.h"
+
+enum { SUPER = 256 };
+
+/** Elements 32 g + l of one half (128 elements) lie in bits 2g of byte l of its 32 bytes. */
+void read_q2_k(float *out, const uint8_t *stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 84) {
+        const uint8_t *low = stored + 16;
+        const float d = float_from_half_at(stored + 80);
+        const float m = float_from_half_at(stored + 82);
+        for (size_t group = 0; group < 16; group++) {
+            const float scale = d * (float)(stored[group] & 15);
+            const float min = m * (float)(stored[group] >> 4);
+            const uint8_t *bytes = low + 32 * (group / 8) + 16 * (group % 2);
+            const unsigned shift = 2 * (unsigned)(group / 2 % 4);
+            for (size_t l = 0; l < 16; l++) {
+                out[16 * group + l] = scale * (float)(bytes[l] >> shift & 3) - min;
+            }
+        }
+    }
+}
+
+/**
+ * Scale `group` of 16, 6 bits: the low 4 in bytes 0 .. 7 (groups 8 .. 15 in their upper halves),
+ * the high 2 in bytes 8 .. 11, a pair for each of the groups g, g + 4, g + 8, g + 12.
+ */
+static int q3_k_scale(const uint8_t scales[static 12], size_t group) {
+    const int low = group < 8 ? scales[group] & 15 : scales[group - 8] >> 4;
+    const int high = scales[8 + group % 4] >> 2 * (group / 4) & 3;
+    return (low | high << 4) - 32;
+}
+
+/** As Q2_K; a clear bit of `high` takes 4 away: bit group / 2 of byte l or 16 + l. */
+void read_q3_k(float *out, const uint8_t *stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 110) {
+        const float d = float_from_half_at(stored + 108);
+        for (size_t group = 0; group < 16; group++) {
+            const float scale = d * (float)q3_k_scale(stored + 96, group);
+            const uint8_t *high = stored + 16 * (group % 2);
+            const uint8_t *low = stored + 32 + 32 * (group / 8) + 16 * (group % 2);
+            const unsigned shift = 2 * (unsigned)(group / 2 % 4);
+            for (size_t l = 0; l < 16; l++) {
+                const int code = (low[l] >> shift & 3) | (high[l] >> group / 2 & 1) << 2;
+                out[16 * group + l] = scale * (float)(code - 4);
+            }
+        }
+    }
+}
+
+void k_scale_min(float *scale, float *min, const uint8_t *block, size_t group) {
+    const uint8_t *packed = block + 4;
+    unsigned s = packed[group % 4] & 63;
+    unsigned t = packed[group % 4 + 4] & 63;
+    if (group >= 4) {
+        s = (packed[group + 4] & 15u) | (packed[group - 4] >> 6 & 3u) << 4;
+        t = (packed[group + 4] >> 4 & 15u) | (packed[group] >> 6 & 3u) << 4;
+    }
+    *scale = float_from_half_at(block) * (float)s;
+    *min = float_from_half_at(block + 2) * (float)t;
+}
+
+/** Groups 2p and 2p + 1 share 32 bytes: low and upper 4 bits. */
+void read_q4_k(float *out, const uint8_t *stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 144) {
+        for (size_t group = 0; group < 8; group++) {
+            float scale;
+            float min;
+            k_scale_min(&scale, &min, stored, group);
+            const uint8_t *low = stored + 16 + 32 * (group / 2);
+            const unsigned shift = 4 * (unsigned)(group % 2);
+            for (size_t l = 0; l < 32; l++) {
+                out[32 * group + l] = scale * (float)(low[l] >> shift & 15) - min;
+            }
+        }
+    }
+}
+
+/** As Q4_K; bit `group` of byte l of `high` is the fifth bit. */
+void read_q5_k(float *out, const uint8_t *stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 176) {
+        for (size_t group = 0; group < 8; group++) {
+            float scale;
+            float min;
+            k_scale_min(&scale, &min, stored, group);
+            const uint8_t *high = stored + 16;
+            const uint8_t *low = stored + 48 + 32 * (group / 2);
+            const unsigned shift = 4 * (unsigned)(group % 2);
+            for (size_t l = 0; l < 32; l++) {
+                const int code = (low[l] >> shift & 15) | (high[l] >> group & 1) << 4;
+                out[32 * group + l] = scale * (float)code - min;
+            }
+        }
+    }
+}
+
+/**
+ * A half of 128 elements has 64 bytes of `low` and 32 of `high`. Quarter g (32 elements) takes the
+ * low 4 bits of low[32 (g mod 2) + l], or the upper ones for g >= 2, and bits 2g of high[l].
+ */
+void read_q6_k(float *out, const uint8_t *stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 210) {
+        const float d = float_from_half_at(stored + 208);
+        for (size_t group = 0; group < 16; group++) {
+            const float scale = d * (float)(int8_t)stored[192 + group];
+            const size_t quarter = group / 2 % 4;
+            const uint8_t *low = stored + 64 * (group / 8) + 32 * (quarter % 2) + 16 * (group % 2);
+            const uint8_t *high = stored + 128 + 32 * (group / 8) + 16 * (group % 2);
+            for (size_t l = 0; l < 16; l++) {
+                const int code = (low[l] >> 4 * (quarter / 2) & 15) | (high[l] >> 2 * quarter & 3)
+                                                                          << 4;
+                out[16 * group + l] = scale * (float)(code - 32);
+            }
+        }
+    }
+}
+
+void read_q8_k(float *out, const uint8_t *stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 292) {
+        const float d = float_from_bits(load_u32(stored));
+        for (size_t l = 0; l < SUPER; l++) {
+            out[l] = d * (float)(int8_t)stored[4 + l];
+        }
+    }
+}
