@@ -12,6 +12,9 @@ enum {
     GGUF_RANK_MAX = 4,
     GGUF_STRING_BYTES_MAX = 1 << 30,
     GGUF_ARRAY_COUNT_MAX = 1 << 30,
+    GGUF_KEY_BYTES_MAX = 65535,       /* the specification's limit */
+    GGUF_KEY_COUNT_MAX = 1 << 13,     /* real files have under a hundred */
+    VOCABULARY_BYTES_MAX = 128 << 20, /* of all token strings together */
     JSON_DEPTH_MAX = 64,
     SAFETENSORS_JSON_DEPTH_MAX = 8,
     SAFETENSORS_METADATA_BYTES_MAX = 16 << 20,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything that is kept was made printable first, so that a claim can be shown on a terminal and
- * compared as it is shown. A value that is cut ends with " [cut: N bytes]".
+ * compared as it is shown. A value that is cut ends with CUT_NOTE.
  */
 #include "format/claims.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +13,11 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+static const char CUT_NOTE[] = " [cut]";
+
 enum {
     LABEL_BYTES_MAX = 512,     /* a name, a file, a place: what is longer ends there */
     ESCAPE_BYTES_PER_BYTE = 4, /* one byte becomes "\xNN" at worst */
-    CUT_NOTE_BYTES_MAX = 48,
 };
 
 static const char *copy_label(arena *memory, const char *text) {
@@ -39,15 +39,13 @@ static size_t kept_bytes(const char *value, size_t len) {
 }
 
 static const char *copy_value(arena *memory, const char *value, size_t len) {
-    char printable[CLAIM_VALUE_BYTES_MAX * ESCAPE_BYTES_PER_BYTE + 1 + CUT_NOTE_BYTES_MAX];
+    char printable[CLAIM_VALUE_BYTES_MAX * ESCAPE_BYTES_PER_BYTE + sizeof CUT_NOTE];
     const size_t kept = kept_bytes(value, len);
-    text_escape(printable, sizeof printable - CUT_NOTE_BYTES_MAX, value, kept);
-    size_t used = strlen(printable);
+    text_escape(printable, sizeof printable - strlen(CUT_NOTE), value, kept);
     if (kept < len) {
-        (void)snprintf(printable + used, CUT_NOTE_BYTES_MAX, " [cut: %zu bytes]", len);
-        used = strlen(printable);
+        memcpy(printable + strlen(printable), CUT_NOTE, sizeof CUT_NOTE);
     }
-    return arena_copy_text(memory, printable, used);
+    return arena_copy_text(memory, printable, strlen(printable));
 }
 
 weir_code claims_add(claims *list, const char *name, const char *value, size_t value_len,

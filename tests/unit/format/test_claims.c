@@ -85,7 +85,7 @@ static void a_value_at_the_limit_is_whole_and_a_longer_one_says_it_was_cut(void 
 
     assert_int_equal(strlen(list.items[0].value), CLAIM_VALUE_BYTES_MAX);
     assert_int_equal(list.items[1].value[CLAIM_VALUE_BYTES_MAX - 1], 'v');
-    assert_string_equal(list.items[1].value + CLAIM_VALUE_BYTES_MAX, " [cut: 4097 bytes]");
+    assert_string_equal(list.items[1].value + CLAIM_VALUE_BYTES_MAX, " [cut]");
     free(value);
     claims_release(&list);
 }
@@ -100,7 +100,7 @@ static void a_cut_splits_no_character(void **state) {
 
     assert_int_equal(claims_add(&list, "cut", value, LEN, "f", NULL, NULL), WEIR_OK);
 
-    assert_string_equal(list.items[0].value + CLAIM_VALUE_BYTES_MAX - 1, " [cut: 4104 bytes]");
+    assert_string_equal(list.items[0].value + CLAIM_VALUE_BYTES_MAX - 1, " [cut]");
     free(value);
     claims_release(&list);
 }

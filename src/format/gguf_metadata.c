@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Key-value pairs, one after the other, little-endian:
+ *   key    string: u64 length, bytes
+ *   type   u32, see `kinds`
+ *   value  a number of that type; a string; or an array: u32 type, u64 count, elements
+ * Only what somebody asks for is kept: the first elements of an array, token strings, the hash of
+ * the merges, templates. Sources: ggml/docs/gguf.md "File Structure"; llama.cpp ggml/src/gguf.cpp.
+ */
+#include "format/gguf_metadata.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/fail.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "format/gguf_names.h"
+#include "io/digest.h"
+
+typedef enum value_kind {
+    KIND_U8,
+    KIND_I8,
+    KIND_U16,
+    KIND_I16,
+    KIND_U32,
+    KIND_I32,
+    KIND_F32,
+    KIND_BOOL,
+    KIND_STRING,
+    KIND_ARRAY,
+    KIND_U64,
+    KIND_I64,
+    KIND_F64,
+    KIND_COUNT,
+} value_kind;
+
+static const struct {
+    const char *name;
+    uint8_t bytes; /* of one value; the least for a string */
+} kinds[KIND_COUNT] = {
+    [KIND_U8] = {"u8", 1},   [KIND_I8] = {"i8", 1},        [KIND_U16] = {"u16", 2},
+    [KIND_I16] = {"i16", 2}, [KIND_U32] = {"u32", 4},      [KIND_I32] = {"i32", 4},
+    [KIND_F32] = {"f32", 4}, [KIND_BOOL] = {"bool", 1},    [KIND_STRING] = {"string", 8},
+    [KIND_U64] = {"u64", 8}, [KIND_ARRAY] = {"array", 12}, [KIND_I64] = {"i64", 8},
+    [KIND_F64] = {"f64", 8},
+};
+
+enum {
+    LABEL_BYTES_MAX = 320,
+    NUMBER_TEXT_BYTES = 32,
+    SHOWN_ELEMENTS = 3,
+    SHOWN_STRING_BYTES = 64,
+    COMPARED_ELEMENTS_MAX = 4096, /* longer arrays are not per-layer numbers */
+    ARCHITECTURE_BYTES_MAX = 128,
+    KEYS_BYTES_MAX = 16 << 20,
+};
+
+static const char TEMPLATE_KEY[] = "tokenizer.chat_template";
+
+/* What every step of one call needs. */
+typedef struct reading {
+    gguf_metadata *out;
+    checkpoint *model;
+    byte_reader *bytes;
+    const checkpoint_options *options;
+    weir_findings *findings;
+    const char *file; /* lives as long as the model */
+    bool fills_vocabulary;
+} reading;
+
+typedef struct pair {
+    gguf_name key;
+    char label[LABEL_BYTES_MAX]; /* the key, printable */
+    uint32_t kind;
+} pair;
+
+/* A number of any kind. */
+typedef struct number {
+    value_kind kind;
+    bool is_whole; /* not negative, without a fraction: `value` holds it */
+    uint64_t value;
+    int64_t negative;
+    double real;
+} number;
+
+static bool key_is(const pair *item, const char *key) {
+    return item->key.len == strlen(key) && memcmp(item->key.text, key, item->key.len) == 0;
+}
+
+static weir_code fail_at(const reading *in, uint64_t offset, const char *expected,
+                         const char *found, weir_error *err) {
+    return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text, expected, "%s", found);
+}
+
+static void remark(const reading *in, const pair *item, const char *id, weir_verdict verdict,
+                   const char *message) {
+    findings_add(in->findings,
+                 &(weir_finding){.id = id,
+                                 .severity = WEIR_SEVERITY_MEDIUM,
+                                 .verdict = verdict,
+                                 .file = in->file,
+                                 .at = at_byte(item->key.offset).text},
+                 "key %s: %s", item->label, message);
+}
+
+static weir_code add_claim(const reading *in, const pair *item, const char *value, size_t len,
+                           weir_error *err) {
+    char name[sizeof "gguf." + LABEL_BYTES_MAX];
+    (void)snprintf(name, sizeof name, "gguf.%s", item->label);
+    return claims_add(&in->model->claims, name, value, len, in->file,
+                      at_byte(item->key.offset).text, err);
+}
+
+/* A string's length, which was checked against what is left of the file. */
+static weir_code read_length(uint64_t *out, const reading *in, const char *what, weir_error *err) {
+    const uint64_t offset = byte_reader_offset(in->bytes);
+    uint64_t len;
+    WEIR_TRY(byte_reader_u64(&len, in->bytes, what, err));
+    const uint64_t left = byte_reader_left(in->bytes);
+    if (len > left || len > GGUF_STRING_BYTES_MAX) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
+                         "a string that ends inside the file and is not over 1 GiB",
+                         "%s of %" PRIu64 " bytes, %" PRIu64 " left", what, len, left);
+    }
+    *out = len;
+    return WEIR_OK;
+}
+
+/* ---- numbers ---- */
+
+static void set_signed(number *out, int64_t value) {
+    out->is_whole = value >= 0;
+    out->value = (uint64_t)value;
+    out->negative = value;
+}
+
+static weir_code read_real(number *out, byte_reader *bytes, weir_error *err) {
+    if (out->kind == KIND_F64) {
+        return byte_reader_f64(&out->real, bytes, "an f64", err);
+    }
+    float single;
+    WEIR_TRY(byte_reader_f32(&single, bytes, "an f32", err));
+    out->real = (double)single;
+    return WEIR_OK;
+}
+
+static weir_code read_signed(number *out, byte_reader *bytes, weir_error *err) {
+    uint8_t byte;
+    uint16_t half;
+    uint32_t word;
+    uint64_t whole;
+    switch (kinds[out->kind].bytes) {
+    case 1:
+        WEIR_TRY(byte_reader_u8(&byte, bytes, "an i8", err));
+        set_signed(out, (int8_t)byte);
+        return WEIR_OK;
+    case 2:
+        WEIR_TRY(byte_reader_u16(&half, bytes, "an i16", err));
+        set_signed(out, (int16_t)half);
+        return WEIR_OK;
+    case 4:
+        WEIR_TRY(byte_reader_u32(&word, bytes, "an i32", err));
+        set_signed(out, (int32_t)word);
+        return WEIR_OK;
+    default:
+        WEIR_TRY(byte_reader_u64(&whole, bytes, "an i64", err));
+        set_signed(out, (int64_t)whole);
+        return WEIR_OK;
+    }
+}
+
+static weir_code read_unsigned(number *out, byte_reader *bytes, weir_error *err) {
+    uint8_t byte;
+    uint16_t half;
+    uint32_t word;
+    out->is_whole = true;
+    switch (kinds[out->kind].bytes) {
+    case 1:
+        WEIR_TRY(byte_reader_u8(&byte, bytes, "a u8 or bool", err));
+        out->value = byte;
+        return WEIR_OK;
+    case 2:
+        WEIR_TRY(byte_reader_u16(&half, bytes, "a u16", err));
+        out->value = half;
+        return WEIR_OK;
+    case 4:
+        WEIR_TRY(byte_reader_u32(&word, bytes, "a u32", err));
+        out->value = word;
+        return WEIR_OK;
+    default:
+        return byte_reader_u64(&out->value, bytes, "a u64", err);
+    }
+}
+
+/* `kind` is neither a string nor an array. */
+static weir_code read_number(number *out, byte_reader *bytes, value_kind kind, weir_error *err) {
+    *out = (number){.kind = kind};
+    if (kind == KIND_F32 || kind == KIND_F64) {
+        return read_real(out, bytes, err);
+    }
+    if (kind == KIND_I8 || kind == KIND_I16 || kind == KIND_I32 || kind == KIND_I64) {
+        return read_signed(out, bytes, err);
+    }
+    return read_unsigned(out, bytes, err);
+}
+
+/* The shortest decimal that reads back as the same number. */
+static void format_real(char out[static NUMBER_TEXT_BYTES], const number *real) {
+    if (isnan(real->real)) {
+        (void)snprintf(out, NUMBER_TEXT_BYTES, "nan");
+        return;
+    }
+    const bool is_single = real->kind == KIND_F32;
+    const int digits_max = is_single ? 9 : 17;
+    for (int digits = is_single ? 6 : 15; digits <= digits_max; digits++) {
+        (void)snprintf(out, NUMBER_TEXT_BYTES, "%.*g", digits, real->real);
+        const double again = strtod(out, NULL);
+        if (is_single ? (float)again == (float)real->real : again == real->real) {
+            return;
+        }
+    }
+}
+
+static void format_number(char out[static NUMBER_TEXT_BYTES], const number *value) {
+    if (value->kind == KIND_F32 || value->kind == KIND_F64) {
+        format_real(out, value);
+    } else if (value->kind == KIND_BOOL) {
+        (void)snprintf(out, NUMBER_TEXT_BYTES, "%s", value->value ? "true" : "false");
+    } else if (value->is_whole) {
+        (void)snprintf(out, NUMBER_TEXT_BYTES, "%" PRIu64, value->value);
+    } else {
+        (void)snprintf(out, NUMBER_TEXT_BYTES, "%" PRId64, value->negative);
+    }
+}
+
+static weir_code keep_number(const reading *in, const pair *item, uint64_t value, weir_error *err) {
+    gguf_metadata *out = in->out;
+    void *numbers = out->numbers;
+    if (!checked_grow(&numbers, &out->number_capacity, out->number_count, sizeof *out->numbers)) {
+        return weir_fail_nomem(err);
+    }
+    out->numbers = numbers;
+    out->numbers[out->number_count++] = (gguf_number){.key = item->key.text, .value = value};
+    return WEIR_OK;
+}
+
+static weir_code check_alignment(const reading *in, const pair *item, const number *value,
+                                 uint64_t offset, weir_error *err) {
+    if (item->kind != KIND_U32) {
+        return fail_at(in, item->key.offset, "general.alignment of type u32",
+                       kinds[item->kind].name, err);
+    }
+    if (value->value == 0 || (value->value & (value->value - 1)) != 0) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
+                         "general.alignment that is a power of two", "%" PRIu64, value->value);
+    }
+    in->out->alignment = value->value;
+    return WEIR_OK;
+}
+
+static void remark_truth(const reading *in, const pair *item) {
+    remark(in, item, "gguf-bool-value", WEIR_VERDICT_SUSPICIOUS,
+           "a bool is neither 0 nor 1, which readers take differently");
+}
+
+static weir_code read_scalar(const reading *in, const pair *item, weir_error *err) {
+    const uint64_t offset = byte_reader_offset(in->bytes);
+    number value;
+    WEIR_TRY(read_number(&value, in->bytes, (value_kind)item->kind, err));
+    if (key_is(item, "general.alignment")) {
+        WEIR_TRY(check_alignment(in, item, &value, offset, err));
+    }
+    if (value.kind == KIND_BOOL && value.value > 1) {
+        remark_truth(in, item);
+    }
+    if (value.is_whole) {
+        WEIR_TRY(keep_number(in, item, value.value, err));
+    }
+    char text[NUMBER_TEXT_BYTES];
+    format_number(text, &value);
+    return add_claim(in, item, text, strlen(text), err);
+}
+
+/* ---- strings ---- */
+
+/* "tokenizer.chat_template" is the default one, "tokenizer.chat_template.NAME" is NAME. */
+static const char *find_template_name(const pair *item) {
+    const size_t prefix = strlen(TEMPLATE_KEY);
+    if (key_is(item, TEMPLATE_KEY)) {
+        return "default";
+    }
+    const bool is_named = item->key.len > prefix + 1 &&
+                          memcmp(item->key.text, TEMPLATE_KEY, prefix) == 0 &&
+                          item->key.text[prefix] == '.';
+    return is_named ? item->label + prefix + 1 : NULL;
+}
+
+static weir_code read_template(const reading *in, const pair *item, const char *name, uint64_t len,
+                               weir_error *err) {
+    if (len > TEMPLATE_BYTES_MAX) {
+        remark(in, item, "gguf-template-size", WEIR_VERDICT_NOT_ANALYSED,
+               "the chat template is over 1 MiB and was not read");
+        return byte_reader_skip(in->bytes, len, "a template", err);
+    }
+    checkpoint *model = in->model;
+    char at[sizeof "key " + LABEL_BYTES_MAX];
+    (void)snprintf(at, sizeof at, "key %s", item->label);
+    checkpoint_template *grown =
+        arena_alloc(&model->memory, model->template_count + 1, sizeof *grown);
+    char *text = arena_alloc(&model->memory, len + 1, 1);
+    const checkpoint_template added = {.name = arena_copy_text(&model->memory, name, strlen(name)),
+                                       .text = text,
+                                       .len = len,
+                                       .file = in->file,
+                                       .at = arena_copy_text(&model->memory, at, strlen(at))};
+    if (!grown || !text || !added.name || !added.at) {
+        return weir_fail_nomem(err);
+    }
+    WEIR_TRY(byte_reader_copy(text, in->bytes, len, "a template", err));
+    if (model->template_count > 0) {
+        memcpy(grown, model->templates, model->template_count * sizeof *grown);
+    }
+    grown[model->template_count] = added;
+    model->templates = grown;
+    model->template_count++;
+    return WEIR_OK;
+}
+
+static weir_code read_string(const reading *in, const pair *item, weir_error *err) {
+    uint64_t len;
+    WEIR_TRY(read_length(&len, in, "a string", err));
+    const char *template_name = find_template_name(item);
+    if (template_name) {
+        return read_template(in, item, template_name, len, err);
+    }
+    /* One byte more than a claim keeps, so that a cut is seen. */
+    const size_t shown = len <= CLAIM_VALUE_BYTES_MAX ? (size_t)len : CLAIM_VALUE_BYTES_MAX + 1;
+    const char *text;
+    WEIR_TRY(byte_reader_view(&text, in->bytes, shown, "a string", err));
+    WEIR_TRY(add_claim(in, item, text, shown, err));
+    if (key_is(item, "general.architecture") && len <= ARCHITECTURE_BYTES_MAX) {
+        in->out->architecture = arena_copy_text(&in->out->memory, text, shown);
+        if (!in->out->architecture) {
+            return weir_fail_nomem(err);
+        }
+    }
+    if (in->fills_vocabulary && key_is(item, "tokenizer.ggml.model")) {
+        in->model->vocabulary.model = arena_copy_text(&in->model->memory, text, shown);
+        if (!in->model->vocabulary.model) {
+            return weir_fail_nomem(err);
+        }
+    }
+    return byte_reader_skip(in->bytes, len - shown, "a string", err);
+}
+
+/* ---- arrays ---- */
+
+/* What becomes of the strings of one array. */
+typedef struct string_sink {
+    text_buffer shown;
+    const char **tokens; /* NULL when they are not kept */
+    size_t tokens_bytes;
+    digest *merges; /* NULL when they are not hashed */
+} string_sink;
+
+static void string_sink_release_cleanup(string_sink *sink) {
+    text_buffer_release(&sink->shown);
+    digest_free(sink->merges);
+}
+
+static void show_string(string_sink *sink, uint64_t index, const char *text, size_t len) {
+    if (index >= SHOWN_ELEMENTS) {
+        return;
+    }
+    size_t shown = len < SHOWN_STRING_BYTES ? len : SHOWN_STRING_BYTES;
+    while (shown < len && shown > 0 && ((unsigned char)text[shown] & 0xC0u) == 0x80u) {
+        shown--; /* no character is split */
+    }
+    text_buffer_add(&sink->shown, index ? ", " : " ", index ? 2 : 1);
+    text_buffer_add(&sink->shown, text, shown);
+}
+
+static weir_code keep_token(const reading *in, const pair *item, string_sink *sink, uint64_t index,
+                            const char *text, size_t len, weir_error *err) {
+    sink->tokens_bytes += len + 1;
+    if (sink->tokens_bytes > VOCABULARY_BYTES_MAX) {
+        remark(in, item, "gguf-vocabulary-size", WEIR_VERDICT_NOT_ANALYSED,
+               "the token strings are over 128 MiB and were not kept");
+        sink->tokens = NULL;
+        return WEIR_OK;
+    }
+    sink->tokens[index] = arena_copy_text(&in->model->memory, text, len);
+    return sink->tokens[index] ? WEIR_OK : weir_fail_nomem(err);
+}
+
+/* One element, in pieces when it is longer than the reader's window. */
+static weir_code read_element(const reading *in, const pair *item, string_sink *sink,
+                              uint64_t index, weir_error *err) {
+    uint64_t len;
+    WEIR_TRY(read_length(&len, in, "a string", err));
+    if (sink->tokens && len > BYTE_READER_VIEW_MAX) {
+        remark(in, item, "gguf-vocabulary-size", WEIR_VERDICT_NOT_ANALYSED,
+               "a token is over 64 KiB; the token strings were not kept");
+        sink->tokens = NULL;
+    }
+    const size_t first = len < BYTE_READER_VIEW_MAX ? (size_t)len : BYTE_READER_VIEW_MAX;
+    const char *text;
+    WEIR_TRY(byte_reader_view(&text, in->bytes, first, "a string", err));
+    show_string(sink, index, text, first);
+    if (sink->tokens) {
+        WEIR_TRY(keep_token(in, item, sink, index, text, first, err));
+    }
+    if (!sink->merges) {
+        return byte_reader_skip(in->bytes, len - first, "a string", err);
+    }
+    digest_update(sink->merges, text, first);
+    for (uint64_t left = len - first; left > 0;) {
+        const size_t piece = left < BYTE_READER_VIEW_MAX ? (size_t)left : BYTE_READER_VIEW_MAX;
+        WEIR_TRY(byte_reader_view(&text, in->bytes, piece, "a string", err));
+        digest_update(sink->merges, text, piece);
+        left -= piece;
+    }
+    digest_update(sink->merges, "\n", 1);
+    return WEIR_OK;
+}
+
+static weir_code open_sink(string_sink *sink, const reading *in, const pair *item, uint64_t count,
+                           weir_error *err) {
+    if (in->fills_vocabulary && key_is(item, "tokenizer.ggml.merges")) {
+        return digest_new(&sink->merges, err);
+    }
+    if (!key_is(item, "tokenizer.ggml.tokens")) {
+        return WEIR_OK;
+    }
+    in->out->tokens = count;
+    if (!in->fills_vocabulary || in->options->skip_vocabulary) {
+        return WEIR_OK;
+    }
+    if (count > VOCABULARY_COUNT_MAX) {
+        remark(in, item, "gguf-vocabulary-size", WEIR_VERDICT_NOT_ANALYSED,
+               "over 4194304 tokens; they were not kept");
+        return WEIR_OK;
+    }
+    sink->tokens = arena_alloc(&in->model->memory, count, sizeof *sink->tokens);
+    return sink->tokens ? WEIR_OK : weir_fail_nomem(err);
+}
+
+static weir_code read_strings(const reading *in, const pair *item, uint64_t count,
+                              weir_error *err) {
+    WEIR_CLEANUP(string_sink_release) string_sink sink = {0};
+    WEIR_TRY(open_sink(&sink, in, item, count, err));
+    text_buffer_format(&sink.shown, "[%" PRIu64 "]", count);
+    for (uint64_t i = 0; i < count; i++) {
+        WEIR_TRY(read_element(in, item, &sink, i, err));
+    }
+    if (count > SHOWN_ELEMENTS) {
+        text_buffer_format(&sink.shown, " ...");
+    }
+    if (sink.shown.failed) {
+        return weir_fail_nomem(err);
+    }
+    vocabulary *words = &in->model->vocabulary;
+    if (sink.tokens) {
+        words->tokens = sink.tokens;
+        words->count = count;
+    }
+    if (sink.merges) {
+        words->merges = count;
+        if (count > 0) {
+            digest_finish(sink.merges, words->merges_sha256);
+        }
+    }
+    return add_claim(in, item, sink.shown.data, sink.shown.len, err);
+}
+
+/* Numbers are shown up to SHOWN_ELEMENTS and compared while there may be one per layer; bools are
+   all looked at. What is not needed is not read. */
+static weir_code read_numbers(const reading *in, const pair *item, value_kind kind, uint64_t count,
+                              weir_error *err) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer shown = {0};
+    text_buffer_format(&shown, "[%" PRIu64 "]", count);
+    const bool looks_at_all = kind == KIND_BOOL || count <= COMPARED_ELEMENTS_MAX;
+    const uint64_t looked_at = looks_at_all ? count : SHOWN_ELEMENTS;
+    bool is_constant = looks_at_all && count > 0;
+    bool has_odd_truth = false;
+    uint64_t first = 0;
+    for (uint64_t i = 0; i < looked_at; i++) {
+        number value;
+        WEIR_TRY(read_number(&value, in->bytes, kind, err));
+        first = i == 0 ? value.value : first;
+        is_constant = is_constant && value.is_whole && value.value == first;
+        has_odd_truth = has_odd_truth || (kind == KIND_BOOL && value.value > 1);
+        if (i < SHOWN_ELEMENTS) {
+            char text[NUMBER_TEXT_BYTES];
+            format_number(text, &value);
+            text_buffer_format(&shown, "%s%s", i ? ", " : " ", text);
+        }
+    }
+    WEIR_TRY(byte_reader_skip(in->bytes, (count - looked_at) * kinds[kind].bytes, "an array", err));
+    if (count > SHOWN_ELEMENTS) {
+        text_buffer_format(&shown, " ...");
+    }
+    if (shown.failed) {
+        return weir_fail_nomem(err);
+    }
+    if (has_odd_truth) {
+        remark_truth(in, item);
+    }
+    if (is_constant) {
+        WEIR_TRY(keep_number(in, item, first, err));
+    }
+    return add_claim(in, item, shown.data, shown.len, err);
+}
+
+static weir_code read_array(const reading *in, const pair *item, weir_error *err) {
+    const uint64_t offset = byte_reader_offset(in->bytes);
+    uint32_t element;
+    uint64_t count;
+    WEIR_TRY(byte_reader_u32(&element, in->bytes, "an array's type", err));
+    WEIR_TRY(byte_reader_u64(&count, in->bytes, "an array's length", err));
+    if (element >= KIND_COUNT || element == KIND_ARRAY) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
+                         "an array of numbers, bools or strings",
+                         element == KIND_ARRAY ? "an array of arrays (type %" PRIu32 ")"
+                                               : "type %" PRIu32,
+                         element);
+    }
+    const uint64_t left = byte_reader_left(in->bytes);
+    if (count > GGUF_ARRAY_COUNT_MAX || count > left / kinds[element].bytes) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset + sizeof element).text,
+                         "an array that ends inside the file and has at most 2^30 elements",
+                         "%" PRIu64 " elements of type %s, %" PRIu64 " bytes left", count,
+                         kinds[element].name, left);
+    }
+    if (key_is(item, "general.alignment")) {
+        return fail_at(in, item->key.offset, "general.alignment of type u32", "an array", err);
+    }
+    if (element == KIND_STRING) {
+        return read_strings(in, item, count, err);
+    }
+    return read_numbers(in, item, (value_kind)element, count, err);
+}
+
+/* ---- pairs ---- */
+
+static bool has_control_bytes(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char byte = (unsigned char)text[i];
+        if (byte < 0x20 || byte == 0x7F) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static weir_code read_key(pair *out, const reading *in, weir_error *err) {
+    const uint64_t offset = byte_reader_offset(in->bytes);
+    uint64_t len;
+    WEIR_TRY(read_length(&len, in, "a key", err));
+    if (len == 0 || len > GGUF_KEY_BYTES_MAX) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
+                         "a key of 1 to 65535 bytes", "%" PRIu64 " bytes", len);
+    }
+    const char *text;
+    WEIR_TRY(byte_reader_view(&text, in->bytes, (size_t)len, "a key", err));
+    if (in->out->memory.bytes > KEYS_BYTES_MAX) {
+        return weir_fail(err, WEIR_ERR_LIMIT, in->file, at_byte(offset).text,
+                         "keys of at most 16 MiB together", "more");
+    }
+    const char *copy = arena_copy_text(&in->out->memory, text, (size_t)len);
+    if (!copy) {
+        return weir_fail_nomem(err);
+    }
+    out->key = (gguf_name){.text = copy, .len = (size_t)len, .offset = offset};
+    text_escape(out->label, sizeof out->label, copy, (size_t)len);
+    if (has_control_bytes(copy, (size_t)len)) {
+        remark(in, out, "gguf-key-control", WEIR_VERDICT_SUSPICIOUS,
+               "it holds control bytes, where readers may see another key");
+    }
+    return WEIR_OK;
+}
+
+static weir_code read_pair(const reading *in, gguf_names *keys, weir_error *err) {
+    pair item;
+    WEIR_TRY(read_key(&item, in, err));
+    if (!gguf_names_add(keys, item.key)) {
+        return weir_fail_nomem(err);
+    }
+    const uint64_t offset = byte_reader_offset(in->bytes);
+    WEIR_TRY(byte_reader_u32(&item.kind, in->bytes, "a value's type", err));
+    if (item.kind >= KIND_COUNT) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
+                         "a value type from 0 to 12", "%" PRIu32, item.kind);
+    }
+    if (item.kind == KIND_ARRAY) {
+        return read_array(in, &item, err);
+    }
+    if (item.kind != KIND_STRING) {
+        return read_scalar(in, &item, err);
+    }
+    if (key_is(&item, "general.alignment")) {
+        return fail_at(in, item.key.offset, "general.alignment of type u32", "string", err);
+    }
+    return read_string(in, &item, err);
+}
+
+weir_code gguf_metadata_read(gguf_metadata *out, checkpoint *model, byte_reader *bytes,
+                             uint64_t count, const checkpoint_options *options,
+                             weir_findings *findings, weir_error *err) {
+    const char *name = weir_source_name(bytes->source);
+    if (count > GGUF_KEY_COUNT_MAX) {
+        return weir_fail(err, WEIR_ERR_LIMIT, name, at_byte(byte_reader_offset(bytes)).text,
+                         "at most 8192 keys", "%" PRIu64, count);
+    }
+    reading in = {.out = out,
+                  .model = model,
+                  .bytes = bytes,
+                  .options = options,
+                  .findings = findings,
+                  .file = arena_copy_text(&model->memory, name, strlen(name)),
+                  .fills_vocabulary = model->vocabulary.file == NULL};
+    if (!in.file) {
+        return weir_fail_nomem(err);
+    }
+    WEIR_CLEANUP(gguf_names_release) gguf_names keys = {0};
+    out->alignment = 32; /* ggml/docs/gguf.md, "general.alignment" */
+    for (uint64_t i = 0; i < count; i++) {
+        WEIR_TRY(read_pair(&in, &keys, err));
+    }
+    gguf_name again;
+    if (gguf_names_find_repeated(&keys, &again)) {
+        return weir_fail(err, WEIR_ERR_FORMAT, in.file, at_byte(again.offset).text, "each key once",
+                         "%s again", again.text);
+    }
+    if (in.fills_vocabulary && out->tokens > 0) {
+        model->vocabulary.file = in.file;
+    }
+    return WEIR_OK;
+}
+
+bool gguf_metadata_find(const gguf_metadata *metadata, const char *key, uint64_t *out) {
+    for (size_t i = 0; i < metadata->number_count; i++) {
+        if (strcmp(metadata->numbers[i].key, key) == 0) {
+            *out = metadata->numbers[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+void gguf_metadata_release(gguf_metadata *metadata) {
+    arena_release(&metadata->memory);
+    free(metadata->numbers);
+    *metadata = (gguf_metadata){0};
+}
