@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "delta/diff.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/findings.h"
+
+double tensor_delta_rel_norm(const tensor_delta *delta) {
+    if (delta->stats.sum_aa > 0) {
+        return sqrt(delta->stats.sum_dd / delta->stats.sum_aa);
+    }
+    return delta->stats.count > 0 && delta->stats.sum_dd == 0 ? 0.0 : (double)NAN;
+}
+
+double tensor_delta_cosine(const tensor_delta *delta) {
+    const double norms = sqrt(delta->stats.sum_aa) * sqrt(delta->stats.sum_bb);
+    return norms > 0 ? delta->stats.sum_ab / norms : (double)NAN;
+}
+
+double tensor_delta_floor(const tensor_delta *delta) {
+    return delta->stats.sum_aa > 0 ? sqrt(delta->rounding_dd / delta->stats.sum_aa) : (double)NAN;
+}
+
+bool tensor_delta_is_explained(const tensor_delta *delta) {
+    return delta->change == WEIR_CHANGE_IDENTICAL || delta->change == WEIR_CHANGE_CAST ||
+           delta->change == WEIR_CHANGE_QUANTISED;
+}
+
+/* Weights that are malformed are no ground for a comparison: the first such finding is the error. */
+static weir_code check_weights(const weir_model *model, const weir_findings *findings,
+                               weir_error *err) {
+    for (size_t i = 0; i < weir_findings_count(findings); i++) {
+        const weir_finding *finding = weir_findings_get(findings, i);
+        const bool is_weights = strstr(finding->id, "safetensors") || strstr(finding->id, "gguf") ||
+                                strstr(finding->id, "index-");
+        if (finding->verdict == WEIR_VERDICT_MALFORMED && is_weights) {
+            return weir_fail(err, WEIR_ERR_FORMAT, finding->file, finding->at, NULL, "%s",
+                             finding->message);
+        }
+    }
+    if (weir_model_tensor_count(model) == 0) {
+        return weir_fail(err, WEIR_ERR_UNSUPPORTED, weir_model_name(model), NULL,
+                         "a model with safetensors or GGUF weights", "none that weir can read");
+    }
+    return WEIR_OK;
+}
+
+static weir_code open_side(weir_model **model, weir_findings **findings, const char *path,
+                           const weir_model_options *options, weir_error *err) {
+    WEIR_TRY(weir_findings_new(findings, err));
+    WEIR_TRY(weir_model_open(model, path, options, *findings, err));
+    return check_weights(*model, *findings, err);
+}
+
+weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *model_path,
+                        const weir_diff_options *options, weir_error *err) {
+    static const weir_diff_options defaults = WEIR_DIFF_OPTIONS_INIT;
+    options = options ? options : &defaults;
+    WEIR_CLEANUP(weir_diff_free) weir_diff *diff = calloc(1, sizeof *diff);
+    if (!diff) {
+        return weir_fail_nomem(err);
+    }
+    const weir_model_options base_options = {.lenient = options->lenient};
+    const weir_model_options model_options = {.lenient = options->lenient, .name = options->name};
+    WEIR_TRY(open_side(&diff->base, &diff->base_findings, base_path, &base_options, err));
+    WEIR_TRY(open_side(&diff->model, &diff->findings, model_path, &model_options, err));
+    if (model_checkpoint(diff->model)->adapter.present) {
+        WEIR_TRY(diff_adapter(diff, options, err));
+    } else {
+        WEIR_TRY(diff_match(diff, err));
+        WEIR_TRY(diff_compare(diff, options, err));
+    }
+    WEIR_TRY(diff_files(diff, err));
+    WEIR_TRY(diff_decide(diff, err));
+    *out = WEIR_TAKE(diff);
+    return WEIR_OK;
+}
+
+weir_relation weir_diff_relation(const weir_diff *diff) {
+    return diff->relation;
+}
+
+weir_grade weir_diff_grade(const weir_diff *diff) {
+    return diff->grade;
+}
+
+bool weir_diff_has_changes(const weir_diff *diff) {
+    return diff->relation != WEIR_RELATION_IDENTICAL || diff->file_count > 0;
+}
+
+void weir_diff_free(weir_diff *diff) {
+    if (!diff) {
+        return;
+    }
+    weir_model_free(diff->base);
+    weir_model_free(diff->model);
+    weir_findings_free(diff->base_findings);
+    weir_findings_free(diff->findings);
+    free(diff->tensors);
+    free(diff->files);
+    free(diff->changes);
+    free(diff->sha256);
+    arena_release(&diff->memory);
+    free(diff);
+}
+
+const char *weir_relation_name(weir_relation relation) {
+    switch (relation) {
+    case WEIR_RELATION_IDENTICAL:
+        return "identical";
+    case WEIR_RELATION_DERIVED:
+        return "derived";
+    case WEIR_RELATION_RELATED:
+        return "related";
+    case WEIR_RELATION_NO_LINK:
+        return "no_link";
+    case WEIR_RELATION_CANNOT_DECIDE:
+        return "cannot_decide";
+    }
+    return "cannot_decide";
+}
+
+const char *weir_grade_name(weir_grade grade) {
+    switch (grade) {
+    case WEIR_GRADE_UNKNOWN:
+        return "unknown";
+    case WEIR_GRADE_CLAIMED:
+        return "claimed";
+    case WEIR_GRADE_WEAK:
+        return "weak";
+    case WEIR_GRADE_STRONG:
+        return "strong";
+    case WEIR_GRADE_PROVED:
+        return "proved";
+    }
+    return "unknown";
+}
+
+const char *weir_change_class_name(weir_change_class change_class) {
+    switch (change_class) {
+    case WEIR_CHANGE_IDENTICAL:
+        return "identical";
+    case WEIR_CHANGE_REPACKAGED:
+        return "repackaged";
+    case WEIR_CHANGE_CAST:
+        return "cast";
+    case WEIR_CHANGE_QUANTISED:
+        return "quantised";
+    case WEIR_CHANGE_LOW_RANK:
+        return "low_rank";
+    case WEIR_CHANGE_PARTIAL:
+        return "partial";
+    case WEIR_CHANGE_TEMPLATE:
+        return "template_changed";
+    case WEIR_CHANGE_TOKENIZER:
+        return "tokenizer_changed";
+    case WEIR_CHANGE_CONFIG:
+        return "config_changed";
+    case WEIR_CHANGE_CODE:
+        return "code_changed";
+    case WEIR_CHANGE_UNKNOWN:
+        return "unknown";
+    }
+    return "unknown";
+}

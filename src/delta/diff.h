@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file diff.h  weir/diff.h from inside: what the passes of delta/ fill, and what reports read. */
+#ifndef WEIR_DELTA_DIFF_H
+#define WEIR_DELTA_DIFF_H
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "io/digest.h"
+#include "kernel/pair_stats.h"
+#include "tensor/model.h"
+#include "weir/diff.h"
+
+WEIR_DEFINE_CLEANUP(weir_diff *, weir_diff_free)
+
+enum { VIEW_NONE = -1 };
+
+/** How a canonical tensor of one side found its partner on the other. */
+typedef enum tensor_state {
+    TENSOR_COMPARED, /**< same role and shape on both sides, every number read */
+    TENSOR_OPAQUE,   /**< same role and shape, but the numbers cannot be read: bytes were compared */
+    TENSOR_RESHAPED, /**< same role, another shape */
+    TENSOR_ADDED,    /**< only in the model */
+    TENSOR_REMOVED,  /**< only in the base */
+} tensor_state;
+
+/** One row of the comparison. Statistics are zero unless the state is TENSOR_COMPARED. */
+typedef struct tensor_delta {
+    ptrdiff_t base_index;  /**< view of the base, or VIEW_NONE */
+    ptrdiff_t model_index; /**< view of the model, or VIEW_NONE */
+    tensor_state state;
+    weir_change_class change; /**< IDENTICAL, CAST, QUANTISED, LOW_RANK (adapters) or UNKNOWN */
+    pair_stats stats;
+    bool bits_equal;          /**< every stored number has the same bits on both sides */
+    bool is_replayable;       /**< the model's dtype can be re-derived from the base's numbers */
+    uint64_t replayed;        /**< elements that the re-derivation reproduces bit for bit */
+    bool is_reversed;         /**< re-deriving the base from the model also reproduces every bit */
+    double rounding_dd;       /**< sum of squares that rounding to the model's dtype explains; NaN unknown */
+    uint64_t rank;            /**< adapters: rows of A; else 0 */
+} tensor_delta;
+
+/** Relative Frobenius norm of the change, NaN when it was not measured or the base is zero. */
+double tensor_delta_rel_norm(const tensor_delta *delta);
+/** Cosine between the two tensors, NaN when one of them is zero. */
+double tensor_delta_cosine(const tensor_delta *delta);
+/** What rounding to the model's dtype alone does to the base, relative; NaN when it is not known. */
+double tensor_delta_floor(const tensor_delta *delta);
+/** Whether the tensor holds the base's numbers, bit-equal or re-derived bit for bit. */
+bool tensor_delta_is_explained(const tensor_delta *delta);
+
+/** A difference between files of the same kind on both sides. */
+typedef struct file_delta {
+    weir_change_class change; /**< TEMPLATE, TOKENIZER, CONFIG or CODE */
+    const char *what;         /**< "chat template default", "config hidden_act", "token strings" */
+    const char *base;         /**< value or "" when it is absent; printable, cut */
+    const char *model;
+} file_delta;
+
+/** One layer of the onion, outermost first. */
+typedef struct diff_change {
+    weir_change_class change;
+    weir_grade grade;
+    weir_dtype from, to;     /**< CAST and QUANTISED */
+    uint64_t tensors;        /**< how many tensors show it */
+    uint64_t tensors_of;     /**< out of how many that could */
+    uint64_t elements;
+    double rel_norm;         /**< over the tensors that show it; NaN when unmeasured */
+    bool roles[WEIR_ROLE_COUNT];
+    const int32_t *layers;   /**< sorted, distinct */
+    size_t layer_count;
+    const char *detail;      /**< a sentence for a person, or "" */
+} diff_change;
+
+struct weir_diff {
+    arena memory;
+    weir_model *base;
+    weir_model *model;
+    weir_findings *base_findings;
+    weir_findings *findings;  /**< the model's */
+    tensor_delta *tensors;
+    size_t tensor_count;
+    file_delta *files;
+    size_t file_count;
+    size_t file_capacity;
+    diff_change *changes;
+    size_t change_count;
+    size_t change_capacity;
+    weir_relation relation;
+    weir_grade grade;
+    enum { DIRECTION_UNKNOWN, DIRECTION_FROM_BASE } direction;
+    double median_cosine;     /**< over compared matrices; NaN without any */
+    size_t cosine_count;
+    double unexplained;       /**< share of the squared norm of the change; NaN when nothing was measured */
+    uint64_t bytes_compared;
+    char (*sha256)[DIGEST_TEXT_BYTES]; /**< of the model's files by index, "" unless hashed; NULL without --digest */
+};
+
+/* The passes, in the order in which weir_diff_run calls them. */
+
+/** Match the tensors of both models by canonical name; fills diff->tensors. */
+weir_code diff_match(weir_diff *diff, weir_error *err);
+/** Read every matched pair and fill its statistics and class. */
+weir_code diff_compare(weir_diff *diff, const weir_diff_options *options, weir_error *err);
+/** Measure what an adapter adds to its base; instead of the two above. */
+weir_code diff_adapter(weir_diff *diff, const weir_diff_options *options, weir_error *err);
+/** Compare configuration, tokenizer, templates, generation settings and code. */
+weir_code diff_files(weir_diff *diff, weir_error *err);
+/** Decide the relation and the onion of changes from what was measured. */
+weir_code diff_decide(weir_diff *diff, weir_error *err);
+
+#endif

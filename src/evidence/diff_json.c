@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "delta/diff.h"
+#include "evidence/result_json.h"
+
+static const char *state_name(tensor_state state) {
+    switch (state) {
+    case TENSOR_COMPARED:
+        return "compared";
+    case TENSOR_OPAQUE:
+        return "bytes_compared";
+    case TENSOR_RESHAPED:
+        return "reshaped";
+    case TENSOR_ADDED:
+        return "added";
+    case TENSOR_REMOVED:
+        return "removed";
+    }
+    return "compared";
+}
+
+static double share(uint64_t part, uint64_t whole) {
+    return whole ? (double)part / (double)whole : (double)NAN;
+}
+
+static void write_roles(json_writer *json, const diff_change *found) {
+    json_key(json, "modules");
+    json_array_begin(json);
+    for (size_t i = 0; i < WEIR_ROLE_COUNT; i++) {
+        if (found->roles[i]) {
+            json_string(json, weir_role_name((weir_role)i));
+        }
+    }
+    json_array_end(json);
+    json_key(json, "layers");
+    json_array_begin(json);
+    for (size_t i = 0; i < found->layer_count; i++) {
+        json_int(json, found->layers[i]);
+    }
+    json_array_end(json);
+}
+
+static void write_change(json_writer *json, const diff_change *found) {
+    json_object_begin(json);
+    json_member_string(json, "class", weir_change_class_name(found->change));
+    json_member_string(json, "grade", weir_grade_name(found->grade));
+    if (found->change == WEIR_CHANGE_CAST || found->change == WEIR_CHANGE_QUANTISED) {
+        json_member_string(json, "from", weir_dtype_name(found->from));
+        json_member_string(json, found->change == WEIR_CHANGE_CAST ? "to" : "type",
+                           weir_dtype_name(found->to));
+    }
+    if (found->tensors > 0) {
+        json_member_uint(json, "tensors", found->tensors);
+        json_member_uint(json, "tensors_of", found->tensors_of);
+        json_member_uint(json, "elements", found->elements);
+        json_member_double(json, "rel_norm", found->rel_norm);
+        write_roles(json, found);
+    }
+    if (found->detail && found->detail[0]) {
+        json_member_string(json, "detail", found->detail);
+    }
+    json_object_end(json);
+}
+
+static void write_dtype(json_writer *json, const char *key, const weir_model *model,
+                        ptrdiff_t index) {
+    json_member_string(json, key,
+                       index == VIEW_NONE
+                           ? NULL
+                           : weir_dtype_name(model_view(model, (size_t)index)->base.dtype));
+}
+
+static void write_statistics(json_writer *json, const tensor_delta *row) {
+    const pair_stats *stats = &row->stats;
+    json_member_double(json, "rel_norm", tensor_delta_rel_norm(row));
+    json_member_double(json, "rounding_floor", tensor_delta_floor(row));
+    json_member_double(json, "unchanged", share(stats->equal, stats->count));
+    json_member_double(json, "cosine", tensor_delta_cosine(row));
+    json_member_double(json, "max_abs_change", stats->max_abs_diff);
+    json_member_double(json, "sign_agreement", share(stats->sign_agree, stats->sign_of));
+    json_member_double(json, "replayed",
+                       row->is_replayable ? share(row->replayed, stats->count) : (double)NAN);
+    json_member_uint(json, "nan", stats->nan_b);
+    json_member_uint(json, "inf", stats->inf_b);
+    json_member_uint(json, "base_nan", stats->nan_a);
+    json_member_uint(json, "base_inf", stats->inf_a);
+}
+
+static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_delta *row) {
+    const weir_tensor *tensor = row->model_index != VIEW_NONE
+                                    ? &model_view(diff->model, (size_t)row->model_index)->base
+                                    : &model_view(diff->base, (size_t)row->base_index)->base;
+    json_object_begin(json);
+    json_member_string(json, "name", tensor->name);
+    json_member_string(json, "role", weir_role_name(tensor->role));
+    json_key(json, "layer");
+    if (tensor->layer >= 0) {
+        json_int(json, tensor->layer);
+    } else {
+        json_null(json);
+    }
+    json_member_string(json, "state", state_name(row->state));
+    json_member_string(json, "class",
+                       row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE
+                           ? weir_change_class_name(row->change)
+                           : NULL);
+    json_member_uint(json, "rows", tensor->rows);
+    json_member_uint(json, "cols", tensor->cols);
+    write_dtype(json, "base_dtype", diff->base, row->base_index);
+    write_dtype(json, "dtype", diff->model, row->model_index);
+    json_key(json, "rank");
+    if (row->rank > 0) {
+        json_uint(json, row->rank);
+    } else {
+        json_null(json);
+    }
+    if (row->stats.count > 0 || row->state == TENSOR_COMPARED) {
+        write_statistics(json, row);
+    } else {
+        json_member_double(json, "rel_norm", (double)NAN);
+        json_member_double(json, "unchanged", (double)NAN);
+    }
+    json_object_end(json);
+}
+
+static void write_file(json_writer *json, const file_delta *file) {
+    json_object_begin(json);
+    json_member_string(json, "class", weir_change_class_name(file->change));
+    json_member_string(json, "what", file->what);
+    json_member_string(json, "base", file->base);
+    json_member_string(json, "model", file->model);
+    json_object_end(json);
+}
+
+void diff_write_json(json_writer *json, const weir_diff *diff) {
+    json_object_begin(json);
+    json_member_string(json, "schema", "weir.diff/1");
+    json_member_string(json, "base", weir_model_name(diff->base));
+    json_member_string(json, "model", weir_model_name(diff->model));
+    json_member_string(json, "relation", weir_relation_name(diff->relation));
+    json_member_string(json, "direction",
+                       diff->direction == DIRECTION_FROM_BASE ? "from" : "unknown");
+    json_member_string(json, "grade", weir_grade_name(diff->grade));
+    json_member_double(json, "median_cosine", diff->median_cosine);
+    json_key(json, "changes");
+    json_array_begin(json);
+    for (size_t i = 0; i < diff->change_count; i++) {
+        write_change(json, &diff->changes[i]);
+    }
+    json_array_end(json);
+    json_member_double(json, "unexplained", diff->unexplained);
+    json_key(json, "tensors");
+    json_array_begin(json);
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        write_tensor(json, diff, &diff->tensors[i]);
+    }
+    json_array_end(json);
+    json_key(json, "files");
+    json_array_begin(json);
+    for (size_t i = 0; i < diff->file_count; i++) {
+        write_file(json, &diff->files[i]);
+    }
+    json_array_end(json);
+    json_object_end(json);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "evidence/fact.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "delta/diff.h"
+#include "evidence/inspection.h"
+#include "evidence/result_json.h"
+
+static const fact_word words[FACT_COUNT] = {
+#define FACT_ROW(id, name, type, unit, producer, meaning)                                          \
+    [FACT_##id] = {name, FACT_TYPE_##type, unit, producer, meaning},
+    FACT_VOCABULARY(FACT_ROW)
+#undef FACT_ROW
+};
+
+const fact_word *fact_word_get(fact_id id) {
+    return &words[id];
+}
+
+static void set_text(fact *out, weir_grade grade, const char *text, const char *source) {
+    if (text) {
+        *out = (fact){.grade = grade, .text = text, .source = source};
+    }
+}
+
+static void set_number(fact *out, weir_grade grade, double number, const char *source) {
+    if (isfinite(number)) {
+        *out = (fact){.grade = grade, .number = number, .source = source};
+    }
+}
+
+static void set_truth(fact *out, weir_grade grade, bool truth, const char *source) {
+    *out = (fact){.grade = grade, .truth = truth, .source = source};
+}
+
+/* The first of several claim names that the model makes. */
+static void set_claim(fact *out, const weir_model *model, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count && out->grade == WEIR_GRADE_UNKNOWN; i++) {
+        for (size_t j = 0; j < weir_model_claim_count(model); j++) {
+            const weir_claim *claim = weir_model_claim(model, j);
+            if (strcmp(claim->name, names[i]) == 0 && claim->value[0]) {
+                set_text(out, WEIR_GRADE_CLAIMED, claim->value, claim->file);
+                break;
+            }
+        }
+    }
+}
+
+static void gather_inspection(fact_table *out, const weir_inspection *inspection) {
+    static const char *const base_names[] = {"card.base_model", "adapter.base_model_name_or_path",
+                                             "merge.base_model", "gguf.general.base_model.0.name"};
+    static const char *const license_names[] = {"card.license", "gguf.general.license"};
+    const weir_model *model = inspection->model;
+    const checkpoint *files = model_checkpoint(model);
+    set_text(&out->items[FACT_FILES_VERDICT], WEIR_GRADE_STRONG,
+             weir_verdict_name(inspection->verdict), "files");
+    if (files->tensors.count > 0) {
+        set_number(&out->items[FACT_MODEL_PARAMETERS], WEIR_GRADE_PROVED,
+                   (double)inspection->parameters, "tensor headers");
+    }
+    set_text(&out->items[FACT_MODEL_ARCHITECTURE], WEIR_GRADE_CLAIMED,
+             weir_model_architecture(model), "config or metadata");
+    set_claim(&out->items[FACT_CLAIM_BASE_MODEL], model, base_names,
+              sizeof base_names / sizeof *base_names);
+    set_claim(&out->items[FACT_CLAIM_LICENSE], model, license_names,
+              sizeof license_names / sizeof *license_names);
+    fact *code = &out->items[FACT_CODE_CUSTOM];
+    if (files->is_folder) {
+        *code = (fact){.grade = WEIR_GRADE_STRONG, .document = DOCUMENT_NOT_FOUND, .source = "folder"};
+        for (size_t i = 0; i < files->file_count; i++) {
+            if (strcmp(files->files[i].format, "python") == 0) {
+                code->document = DOCUMENT_PRESENT;
+                code->source = files->files[i].path;
+            }
+        }
+    }
+}
+
+static bool has_file_delta(const weir_diff *diff, weir_change_class change) {
+    for (size_t i = 0; i < diff->file_count; i++) {
+        if (diff->files[i].change == change) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void gather_norms(fact_table *out, const weir_diff *diff) {
+    double sum_dd = 0;
+    double sum_aa = 0;
+    size_t compared = 0;
+    size_t changed = 0;
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        const tensor_delta *row = &diff->tensors[i];
+        if (row->state == TENSOR_COMPARED) {
+            sum_dd += row->stats.sum_dd;
+            sum_aa += row->stats.sum_aa;
+            compared++;
+            changed += !tensor_delta_is_explained(row);
+        }
+    }
+    if (compared > 0) {
+        set_number(&out->items[FACT_WEIGHTS_CHANGED], WEIR_GRADE_PROVED,
+                   (double)changed / (double)compared, "comparison with the base");
+        set_number(&out->items[FACT_WEIGHTS_REL_NORM], WEIR_GRADE_PROVED,
+                   sum_aa > 0 ? sqrt(sum_dd / sum_aa) : (double)NAN, "comparison with the base");
+    }
+}
+
+static void gather_diff(fact_table *out, const weir_diff *diff) {
+    static const char source[] = "comparison with the base";
+    set_text(&out->items[FACT_WEIGHTS_RELATION], diff->grade, weir_relation_name(diff->relation),
+             source);
+    if (diff->direction == DIRECTION_FROM_BASE) {
+        set_truth(&out->items[FACT_WEIGHTS_FROM_BASE], diff->grade, true, source);
+    }
+    set_number(&out->items[FACT_WEIGHTS_UNEXPLAINED], WEIR_GRADE_PROVED, diff->unexplained, source);
+    gather_norms(out, diff);
+    const checkpoint *base = model_checkpoint(diff->base);
+    const checkpoint *model = model_checkpoint(diff->model);
+    if (base->template_count > 0 && model->template_count > 0) {
+        set_truth(&out->items[FACT_TEMPLATE_CHANGED], WEIR_GRADE_PROVED,
+                  has_file_delta(diff, WEIR_CHANGE_TEMPLATE), source);
+    }
+    if (base->vocabulary.file && model->vocabulary.file) {
+        set_truth(&out->items[FACT_TOKENIZER_CHANGED], WEIR_GRADE_PROVED,
+                  has_file_delta(diff, WEIR_CHANGE_TOKENIZER), source);
+    }
+    if (base->claims.count > 0 && model->claims.count > 0) {
+        set_truth(&out->items[FACT_CONFIG_CHANGED], WEIR_GRADE_PROVED,
+                  has_file_delta(diff, WEIR_CHANGE_CONFIG), source);
+    }
+}
+
+void facts_gather(fact_table *out, const weir_inspection *inspection, const weir_diff *diff) {
+    *out = (fact_table){0};
+    gather_inspection(out, inspection);
+    if (diff) {
+        gather_diff(out, diff);
+    }
+}
+
+static const char *document_name(fact_document document) {
+    switch (document) {
+    case DOCUMENT_NOT_EXAMINED:
+        return "not_examined";
+    case DOCUMENT_NOT_FOUND:
+        return "not_found";
+    case DOCUMENT_PRESENT:
+        return "present";
+    }
+    return "not_examined";
+}
+
+static void write_value(json_writer *json, const fact *item, fact_type type) {
+    json_key(json, "value");
+    if (type == FACT_TYPE_DOCUMENT) {
+        json_string(json, document_name(item->document));
+        return;
+    }
+    if (item->grade == WEIR_GRADE_UNKNOWN) {
+        json_null(json);
+        return;
+    }
+    switch (type) {
+    case FACT_TYPE_TEXT:
+        json_string(json, item->text);
+        break;
+    case FACT_TYPE_NUMBER:
+        json_double(json, item->number);
+        break;
+    case FACT_TYPE_BOOL:
+        json_bool(json, item->truth);
+        break;
+    case FACT_TYPE_DOCUMENT:
+        break;
+    }
+}
+
+void facts_write_json(json_writer *json, const fact_table *facts) {
+    json_array_begin(json);
+    for (size_t i = 0; i < FACT_COUNT; i++) {
+        const fact_word *word = fact_word_get((fact_id)i);
+        const fact *item = &facts->items[i];
+        json_object_begin(json);
+        json_member_string(json, "fact", word->name);
+        write_value(json, item, word->type);
+        if (word->unit[0]) {
+            json_member_string(json, "unit", word->unit);
+        }
+        json_member_string(json, "grade", weir_grade_name(item->grade));
+        json_member_string(json, "source", item->source);
+        json_key(json, "evidence");
+        json_array_begin(json);
+        if (item->grade != WEIR_GRADE_UNKNOWN) {
+            json_string(json, word->producer);
+        }
+        json_array_end(json);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}

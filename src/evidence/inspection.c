@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One look at one model: its files by format, what they claim, what is wrong with them.
+ *
+ * Hashes, when asked for: a file's SHA-256; a tensor's, over dtype name, NUL, dims as u64 little-endian
+ * outermost first, and the stored bytes. payload_id is the SHA-256 over the sorted tensor hashes, so that
+ * it survives renaming, resharding and a change of metadata.
+ */
+#include "evidence/inspection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/fail.h"
+#include "io/file_digest.h"
+#include "template/hazard.h"
+
+enum { HASH_PIECE_BYTES = 1 << 20 };
+
+static void sum_tensors(weir_inspection *inspection) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    for (size_t i = 0; i < files->tensors.count; i++) {
+        const stored_tensor *tensor = &files->tensors.items[i];
+        uint64_t elements = 0;
+        (void)tensor_table_elements(&elements, tensor->dims, tensor->rank);
+        inspection->parameters += elements;
+        inspection->tensor_bytes += tensor->bytes;
+        inspection->dtype_parameters[tensor->dtype] += elements;
+    }
+    for (size_t i = 0; i < files->file_count; i++) {
+        inspection->file_bytes += files->files[i].bytes;
+    }
+}
+
+static weir_code scan_templates(weir_inspection *inspection, weir_error *err) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    for (size_t i = 0; i < files->template_count; i++) {
+        const checkpoint_template *text = &files->templates[i];
+        WEIR_TRY(template_scan(text->text, text->len, text->file, text->at, inspection->findings, err));
+    }
+    return WEIR_OK;
+}
+
+/* The model is as good as its worst file; files that weir has no rules for do not decide. */
+static void judge_files(weir_inspection *inspection) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    bool has_analysed = false;
+    weir_verdict gravest = WEIR_VERDICT_CLEAN;
+    for (size_t i = 0; i < files->file_count; i++) {
+        const checkpoint_file *file = &files->files[i];
+        const weir_verdict verdict =
+            findings_verdict(inspection->findings, file->path, file->verdict);
+        inspection->verdicts[i] = verdict;
+        has_analysed = has_analysed || verdict != WEIR_VERDICT_NOT_ANALYSED;
+        if (verdict != WEIR_VERDICT_NOT_ANALYSED && verdict > gravest) {
+            gravest = verdict;
+        }
+    }
+    inspection->verdict = has_analysed ? gravest : WEIR_VERDICT_NOT_ANALYSED;
+}
+
+/* A file of the model, opened anew when the checkpoint does not keep it open. */
+static weir_code open_listed_file(weir_source **opened, weir_source **source,
+                                  const checkpoint *files, size_t index, const char *path,
+                                  weir_error *err) {
+    const checkpoint_file *file = &files->files[index];
+    if (file->source) {
+        *source = file->source;
+        return WEIR_OK;
+    }
+    if (!files->is_folder) {
+        WEIR_TRY(weir_source_open_file(opened, AT_FDCWD, path, file->path, err));
+    } else {
+        const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder < 0) {
+            return weir_fail(err, WEIR_ERR_IO, file->path, NULL, NULL, "%s", strerror(errno));
+        }
+        const weir_code code = weir_source_open_file(opened, folder, file->path, file->path, err);
+        (void)close(folder);
+        WEIR_TRY(code);
+    }
+    *source = *opened;
+    return WEIR_OK;
+}
+
+static weir_code hash_file(weir_inspection *inspection, size_t index, const char *path,
+                           const weir_callbacks *callbacks, weir_error *err) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    WEIR_CLEANUP(weir_source_free) weir_source *opened = NULL;
+    WEIR_CLEANUP(file_digest_release) file_digest pass = {0};
+    uint8_t hash[DIGEST_BYTES];
+    WEIR_TRY(open_listed_file(&opened, &pass.source, files, index, path, err));
+    WEIR_TRY(file_digest_finish(&pass, hash, callbacks, err));
+    digest_format(inspection->sha256[index], hash);
+    return WEIR_OK;
+}
+
+static weir_code hash_tensor(digest *state, const checkpoint *files, const stored_tensor *tensor,
+                             uint8_t out[static DIGEST_BYTES], weir_error *err) {
+    WEIR_CLEANUP(free) unsigned char *buffer = malloc(HASH_PIECE_BYTES);
+    if (!buffer) {
+        return weir_fail_nomem(err);
+    }
+    const char *dtype = weir_dtype_name((weir_dtype)tensor->dtype);
+    digest_update(state, dtype, strlen(dtype) + 1);
+    for (size_t i = 0; i < tensor->rank; i++) {
+        uint8_t dim[8];
+        for (size_t j = 0; j < sizeof dim; j++) {
+            dim[j] = (uint8_t)(tensor->dims[i] >> (8 * j));
+        }
+        digest_update(state, dim, sizeof dim);
+    }
+    for (uint64_t done = 0; done < tensor->bytes;) {
+        const uint64_t left = tensor->bytes - done;
+        const size_t len = left < HASH_PIECE_BYTES ? (size_t)left : HASH_PIECE_BYTES;
+        WEIR_TRY(weir_source_read(files->files[tensor->file].source, tensor->offset + done, buffer,
+                                  len, err));
+        digest_update(state, buffer, len);
+        done += len;
+    }
+    digest_finish(state, out);
+    return WEIR_OK;
+}
+
+static int by_bytes(const void *left, const void *right) {
+    return memcmp(left, right, DIGEST_BYTES);
+}
+
+static weir_code make_payload_id(weir_inspection *inspection, weir_error *err) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    if (files->tensors.count == 0) {
+        return WEIR_OK;
+    }
+    WEIR_CLEANUP(digest_free) digest *state = NULL;
+    WEIR_CLEANUP(free) uint8_t *hashes = checked_alloc(files->tensors.count, DIGEST_BYTES);
+    if (!hashes) {
+        return weir_fail_nomem(err);
+    }
+    WEIR_TRY(digest_new(&state, err));
+    for (size_t i = 0; i < files->tensors.count; i++) {
+        WEIR_TRY(hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES, err));
+    }
+    qsort(hashes, files->tensors.count, DIGEST_BYTES, by_bytes);
+    uint8_t all[DIGEST_BYTES];
+    digest_update(state, hashes, files->tensors.count * DIGEST_BYTES);
+    digest_finish(state, all);
+    digest_format(inspection->payload_id, all);
+    return WEIR_OK;
+}
+
+/* The id exists once every file has its hash; the checkpoint lists files sorted by path. */
+static weir_code make_id(weir_inspection *inspection, weir_error *err) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    for (size_t i = 0; i < files->file_count; i++) {
+        if (!inspection->sha256[i][0]) {
+            return WEIR_OK;
+        }
+    }
+    WEIR_CLEANUP(digest_free) digest *state = NULL;
+    WEIR_TRY(digest_new(&state, err));
+    for (size_t i = 0; i < files->file_count; i++) {
+        digest_update(state, files->files[i].path, strlen(files->files[i].path) + 1);
+        digest_update(state, inspection->sha256[i], DIGEST_TEXT_BYTES - 1);
+        digest_update(state, "\n", 1);
+    }
+    uint8_t hash[DIGEST_BYTES];
+    digest_finish(state, hash);
+    digest_format(inspection->id, hash);
+    return WEIR_OK;
+}
+
+static weir_code hash_files(weir_inspection *inspection, const char *path,
+                            const weir_callbacks *callbacks, weir_error *err) {
+    const checkpoint *files = model_checkpoint(inspection->model);
+    for (size_t i = 0; i < files->file_count; i++) {
+        WEIR_TRY(hash_file(inspection, i, path, callbacks, err));
+    }
+    WEIR_TRY(make_payload_id(inspection, err));
+    return make_id(inspection, err);
+}
+
+weir_code weir_inspect(weir_inspection **out, const char *path, const weir_inspect_options *options,
+                       weir_error *err) {
+    static const weir_inspect_options defaults = WEIR_INSPECT_OPTIONS_INIT;
+    options = options ? options : &defaults;
+    WEIR_CLEANUP(weir_inspection_free) weir_inspection *inspection = calloc(1, sizeof *inspection);
+    if (!inspection) {
+        return weir_fail_nomem(err);
+    }
+    const weir_model_options model_options = {.lenient = options->lenient, .name = options->name};
+    WEIR_TRY(weir_findings_new(&inspection->findings, err));
+    WEIR_TRY(weir_model_open(&inspection->model, path, &model_options, inspection->findings, err));
+    const size_t file_count = model_checkpoint(inspection->model)->file_count;
+    inspection->verdicts = calloc(file_count + 1, sizeof *inspection->verdicts);
+    inspection->sha256 = calloc(file_count + 1, sizeof *inspection->sha256);
+    if (!inspection->verdicts || !inspection->sha256) {
+        return weir_fail_nomem(err);
+    }
+    sum_tensors(inspection);
+    WEIR_TRY(scan_templates(inspection, err));
+    judge_files(inspection);
+    if (options->digest) {
+        WEIR_TRY(hash_files(inspection, path, options->callbacks, err));
+    }
+    if (findings_failed(inspection->findings)) {
+        return weir_fail_nomem(err);
+    }
+    *out = WEIR_TAKE(inspection);
+    return WEIR_OK;
+}
+
+weir_code inspection_take_sha256(weir_inspection *inspection, size_t file_index, const char *sha256,
+                                 weir_error *err) {
+    assert(file_index < model_checkpoint(inspection->model)->file_count);
+    if (sha256[0]) {
+        memcpy(inspection->sha256[file_index], sha256, DIGEST_TEXT_BYTES);
+    }
+    return make_id(inspection, err);
+}
+
+weir_verdict weir_inspection_verdict(const weir_inspection *inspection) {
+    return inspection->verdict;
+}
+
+bool weir_inspection_is_analysable(const weir_inspection *inspection) {
+    return inspection->verdict != WEIR_VERDICT_MALFORMED &&
+           weir_model_tensor_count(inspection->model) > 0;
+}
+
+const weir_findings *weir_inspection_findings(const weir_inspection *inspection) {
+    return inspection->findings;
+}
+
+const weir_model *weir_inspection_model(const weir_inspection *inspection) {
+    return inspection->model;
+}
+
+void weir_inspection_free(weir_inspection *inspection) {
+    if (!inspection) {
+        return;
+    }
+    weir_model_free(inspection->model);
+    weir_findings_free(inspection->findings);
+    free(inspection->verdicts);
+    free(inspection->sha256);
+    free(inspection);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "assess/assessment.h"
+#include "delta/diff.h"
+#include "evidence/inspection.h"
+#include "report/heat_strip.h"
+#include "report/tables.h"
+
+static void print_verdict(const paint *out, const weir_assessment *assessment) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
+    const char *name = weir_model_name(assessment->inspection->model);
+    if (assessment->inspection->verdict == WEIR_VERDICT_MALICIOUS) {
+        text_buffer_format(&verdict, "%s holds a malicious file: do not open it. ", name);
+    }
+    if (assessment->diff) {
+        describe_diff(&verdict, assessment->diff);
+    } else {
+        text_buffer_format(&verdict, "%s: no base was given, so what was changed is not known.", name);
+    }
+    if (assessment->tier.low == assessment->tier.high) {
+        text_buffer_format(&verdict, " Tier %d.", assessment->tier.low);
+    } else {
+        text_buffer_format(&verdict, " How worried to be is not decided yet: tier %d to %d of %d.",
+                           assessment->tier.low, assessment->tier.high, WEIR_TIER_MAX);
+    }
+    paint_paragraph(out, verdict.data ? verdict.data : "");
+}
+
+/* The card says X, the weights say Y. */
+static void print_origin(const paint *out, const weir_assessment *assessment) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    const fact *claim = &assessment->facts.items[FACT_CLAIM_BASE_MODEL];
+    if (claim->grade == WEIR_GRADE_UNKNOWN) {
+        text_buffer_format(&line, "the files name no upstream; ");
+    } else {
+        text_buffer_format(&line, "the files say %s (%s); ", claim->text, claim->source);
+    }
+    const weir_diff *diff = assessment->diff;
+    if (!diff) {
+        text_buffer_format(&line, "the weights were not compared with any");
+    } else if (diff->direction == DIRECTION_FROM_BASE) {
+        text_buffer_format(&line, "the weights say %s: numbers were re-derived from it bit for bit, "
+                           "with a loss that cannot be undone", weir_model_name(diff->base));
+    } else {
+        text_buffer_format(&line, "against %s the weights say: %s",
+                           weir_model_name(diff->base), weir_relation_name(diff->relation));
+    }
+    paint_field(out, "comes from", line.data ? line.data : "");
+}
+
+static void print_meaning(const paint *out, const weir_assessment *assessment) {
+    const weir_diff *diff = assessment->diff;
+    if (diff && !weir_diff_has_changes(diff)) {
+        paint_field(out, "what it means",
+                    "this copy adds nothing to the base and takes nothing away: what holds for the "
+                    "base holds for it");
+        return;
+    }
+    if (diff && diff->unexplained == 0 && diff->file_count == 0) {
+        paint_field(out, "what it means",
+                    "only the storage of the numbers changed. That is no proof of equal behaviour: "
+                    "rounding can be exploited, so a copy that matters is still worth testing");
+    } else {
+        paint_field(out, "what it means",
+                    "the numbers above say where and how much, not whether it helps or harms: a "
+                    "small change can remove a safeguard and a large one can be harmless");
+    }
+}
+
+static void print_unknown(const paint *out, const weir_assessment *assessment) {
+    for (size_t i = 0; i < assessment->next_count; i++) {
+        WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+        text_buffer_format(&line, "%s (would tell: %s)", assessment->next[i].what,
+                           assessment->next[i].how);
+        paint_field(out, i == 0 ? "not known" : "", line.data ? line.data : "");
+    }
+}
+
+void assessment_print(const paint *out, const weir_assessment *assessment) {
+    print_verdict(out, assessment);
+    if (out->style.verbosity < 0) {
+        return;
+    }
+    WEIR_CLEANUP(text_buffer_release) text_buffer what = {0};
+    (void)fputc('\n', out->stream);
+    describe_model(&what, assessment->inspection);
+    text_buffer_format(&what, "; files: %s", weir_verdict_name(assessment->inspection->verdict));
+    paint_field(out, "what it is", what.data ? what.data : "");
+    print_findings(out, assessment->inspection->findings);
+    print_origin(out, assessment);
+    if (assessment->diff) {
+        print_changes(out, assessment->diff);
+        (void)fputc('\n', out->stream);
+        paint_text(out, INK_BOLD, "Where, and how much (size of the change over size of the base)\n");
+        heat_strip_print(out, assessment->diff);
+        (void)fputc('\n', out->stream);
+    }
+    print_unknown(out, assessment);
+    print_meaning(out, assessment);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cell is the relative change of the tensors of one role in one layer (the largest, where there are
+ * several: experts, biases). A tensor that the base explains bit for bit, as it is or re-encoded, is a
+ * dot, whatever rounding moved. Levels are ours, in steps of about three.
+ */
+#include "report/heat_strip.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROLE_COLUMNS = 12, LEVEL_COUNT = 8, CELL_ABSENT = -1, CELL_EXPLAINED = 0 };
+
+static const double level_floors[LEVEL_COUNT] = {0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3};
+static const char *const level_blocks[LEVEL_COUNT] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+static const char *const level_letters[LEVEL_COUNT] = {"1", "2", "3", "4", "5", "6", "7", "8"};
+static const int level_colors[LEVEL_COUNT] = {22, 28, 64, 142, 178, 208, 202, 196}; /* xterm 256 */
+
+typedef struct strip {
+    size_t layers;
+    signed char *cells; /* [role][layer]: CELL_ABSENT, CELL_EXPLAINED, or level + 1 */
+} strip;
+
+static signed char cell_of(const tensor_delta *row) {
+    if (tensor_delta_is_explained(row)) {
+        return CELL_EXPLAINED;
+    }
+    const double change = tensor_delta_rel_norm(row);
+    int level = isfinite(change) ? 0 : LEVEL_COUNT - 1;
+    while (isfinite(change) && level + 1 < LEVEL_COUNT && change >= level_floors[level + 1]) {
+        level++;
+    }
+    return (signed char)(level + 1);
+}
+
+static const weir_tensor *tensor_of(const weir_diff *diff, const tensor_delta *row) {
+    return row->model_index != VIEW_NONE ? &model_view(diff->model, (size_t)row->model_index)->base
+                                         : &model_view(diff->base, (size_t)row->base_index)->base;
+}
+
+static bool is_shown(const tensor_delta *row) {
+    return row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
+}
+
+static size_t count_layers(const weir_diff *diff) {
+    enum { LAYERS_SHOWN_MAX = 4096 };
+    size_t layers = 0;
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        const weir_tensor *tensor = tensor_of(diff, &diff->tensors[i]);
+        if (tensor->layer >= 0 && (size_t)tensor->layer + 1 > layers) {
+            layers = (size_t)tensor->layer + 1;
+        }
+    }
+    return layers > LAYERS_SHOWN_MAX ? LAYERS_SHOWN_MAX : layers;
+}
+
+static bool fill_strip(strip *out, const weir_diff *diff) {
+    out->layers = count_layers(diff);
+    out->cells = out->layers ? malloc(WEIR_ROLE_COUNT * out->layers) : NULL;
+    if (!out->cells) {
+        return false;
+    }
+    memset(out->cells, CELL_ABSENT, WEIR_ROLE_COUNT * out->layers);
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        const tensor_delta *row = &diff->tensors[i];
+        const weir_tensor *tensor = tensor_of(diff, row);
+        if (is_shown(row) && tensor->layer >= 0 && (size_t)tensor->layer < out->layers) {
+            signed char *cell = &out->cells[tensor->role * out->layers + (size_t)tensor->layer];
+            const signed char level = cell_of(row);
+            *cell = level > *cell ? level : *cell;
+        }
+    }
+    return true;
+}
+
+static void print_cell(const paint *out, signed char cell) {
+    if (cell == CELL_ABSENT) {
+        (void)fputc(' ', out->stream);
+    } else if (cell == CELL_EXPLAINED) {
+        paint_text(out, INK_DIM, "%s", out->style.unicode ? "·" : ".");
+    } else {
+        const int level = cell - 1;
+        const char *mark = out->style.unicode ? level_blocks[level] : level_letters[level];
+        if (out->style.color) {
+            (void)fprintf(out->stream, "\033[38;5;%dm%s\033[0m", level_colors[level], mark);
+        } else {
+            (void)fputs(mark, out->stream);
+        }
+    }
+}
+
+/* Several layers share a column when there are more layers than columns; the gravest is shown. */
+static void print_row(const paint *out, const strip *cells, size_t role, size_t per_column) {
+    (void)fprintf(out->stream, "%-*.*s", ROLE_COLUMNS, ROLE_COLUMNS - 1,
+                  weir_role_name((weir_role)role));
+    for (size_t layer = 0; layer < cells->layers; layer += per_column) {
+        signed char gravest = CELL_ABSENT;
+        for (size_t i = layer; i < layer + per_column && i < cells->layers; i++) {
+            const signed char cell = cells->cells[role * cells->layers + i];
+            gravest = cell > gravest ? cell : gravest;
+        }
+        print_cell(out, gravest);
+    }
+    (void)fputc('\n', out->stream);
+}
+
+static bool has_cells(const strip *cells, size_t role) {
+    for (size_t i = 0; i < cells->layers; i++) {
+        if (cells->cells[role * cells->layers + i] != CELL_ABSENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Layer numbers above every tenth column. */
+static void print_ruler(const paint *out, size_t layers, size_t per_column) {
+    enum { TICK = 10 };
+    paint_text(out, INK_DIM, "%-*s", ROLE_COLUMNS, "layer");
+    const size_t columns = (layers + per_column - 1) / per_column;
+    for (size_t column = 0; column < columns; column += TICK) {
+        const size_t left = columns - column;
+        paint_text(out, INK_DIM, "%-*zu", left < TICK ? 1 : TICK, column * per_column);
+    }
+    (void)fputc('\n', out->stream);
+}
+
+static void print_legend(const paint *out) {
+    const bool unicode = out->style.unicode;
+    (void)fprintf(out->stream, "%-*s%s %s", ROLE_COLUMNS, "", unicode ? "·" : ".",
+                  "the base's numbers, as they are or re-encoded\n");
+    (void)fprintf(out->stream, "%-*s", ROLE_COLUMNS, "");
+    static const char *const bounds[LEVEL_COUNT] = {"<0.03%", "<0.1%", "<0.3%", "<1%",
+                                                    "<3%",    "<10%",  "<30%",  "30%+"};
+    for (int level = 0; level < LEVEL_COUNT; level++) {
+        print_cell(out, (signed char)(level + 1));
+        (void)fprintf(out->stream, " %s%s", bounds[level], level + 1 < LEVEL_COUNT ? "  " : "\n");
+    }
+}
+
+void heat_strip_print(const paint *out, const weir_diff *diff) {
+    strip cells = {0};
+    if (!fill_strip(&cells, diff)) {
+        return;
+    }
+    const size_t width = out->style.width > 0 ? (size_t)out->style.width : 80;
+    const size_t room = width > ROLE_COLUMNS + 20 ? width - ROLE_COLUMNS : 20;
+    const size_t per_column = (cells.layers + room - 1) / room;
+    print_ruler(out, cells.layers, per_column);
+    for (size_t role = 0; role < WEIR_ROLE_COUNT; role++) {
+        if (has_cells(&cells, role)) {
+            print_row(out, &cells, role, per_column);
+        }
+    }
+    print_legend(out);
+    free(cells.cells);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file paint.h  Words and colours of what a person reads. */
+#ifndef WEIR_REPORT_PAINT_H
+#define WEIR_REPORT_PAINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "delta/diff.h"
+#include "weir/report.h"
+
+typedef enum paint_ink { INK_PLAIN, INK_BOLD, INK_DIM, INK_GOOD, INK_NOTICE, INK_BAD } paint_ink;
+
+/** A stream with the reader's style. */
+typedef struct paint {
+    FILE *stream;
+    weir_style style;
+} paint;
+
+/** Print formatted text in an ink; the ink is dropped without colour. */
+__attribute__((format(printf, 3, 4))) void paint_text(const paint *out, paint_ink ink,
+                                                      const char *format, ...);
+
+/** Print a labelled line, the text wrapped to the width under itself. */
+void paint_field(const paint *out, const char *label, const char *text);
+
+/** Print a paragraph wrapped to the width. */
+void paint_paragraph(const paint *out, const char *text);
+
+/* Formatters: each writes a NUL-terminated text and returns `out`. */
+const char *format_count(char *out, size_t size, uint64_t count);      /**< "134,515,008" */
+const char *format_bytes(char *out, size_t size, uint64_t bytes);      /**< "98.4 MB" */
+const char *format_ratio(char *out, size_t size, double ratio);        /**< "4.1%", "0.012%" */
+/** "1, 3-7, 12"; layers sorted. */
+const char *format_layers(char *out, size_t size, const int32_t *layers, size_t count);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/report.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "assess/assessment.h"
+#include "base/fail.h"
+#include "evidence/result_json.h"
+#include "io/json_writer.h"
+#include "report/tables.h"
+
+weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) {
+    static const struct {
+        const char *name;
+        weir_format format;
+    } formats[] = {{"table", WEIR_FORMAT_TABLE}, {"json", WEIR_FORMAT_JSON}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (strcmp(formats[i].name, name) == 0) {
+            *out = formats[i].format;
+            return WEIR_OK;
+        }
+    }
+    return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a format: table, json", "%s", name);
+}
+
+static paint painter(FILE *stream, const weir_style *style) {
+    return (paint){.stream = stream, .style = style ? *style : (weir_style){0}};
+}
+
+static weir_code finish(FILE *stream, weir_error *err) {
+    if (fflush(stream) != 0 || ferror(stream)) {
+        return weir_fail(err, WEIR_ERR_IO, NULL, NULL, NULL, "output: %s", strerror(errno));
+    }
+    return WEIR_OK;
+}
+
+weir_code weir_report_inspections(FILE *stream, weir_format format, const weir_style *style,
+                                  const weir_inspection *const *inspections, size_t count,
+                                  weir_error *err) {
+    const paint out = painter(stream, style);
+    json_writer json = json_writer_init(stream);
+    if (format == WEIR_FORMAT_JSON && count != 1) {
+        json_array_begin(&json);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (format == WEIR_FORMAT_JSON) {
+            inspection_write_json(&json, inspections[i]);
+        } else {
+            (void)fputs(i > 0 ? "\n" : "", stream);
+            inspection_print(&out, inspections[i]);
+        }
+    }
+    if (format == WEIR_FORMAT_TABLE) {
+        return finish(stream, err);
+    }
+    if (count != 1) {
+        json_array_end(&json);
+    }
+    return json_writer_finish(&json, err);
+}
+
+weir_code weir_report_diff(FILE *stream, weir_format format, const weir_style *style,
+                           const weir_diff *diff, weir_error *err) {
+    if (format == WEIR_FORMAT_JSON) {
+        json_writer json = json_writer_init(stream);
+        diff_write_json(&json, diff);
+        return json_writer_finish(&json, err);
+    }
+    const paint out = painter(stream, style);
+    diff_print(&out, diff);
+    return finish(stream, err);
+}
+
+weir_code weir_report_assessment(FILE *stream, weir_format format, const weir_style *style,
+                                 const weir_assessment *assessment, weir_error *err) {
+    if (format == WEIR_FORMAT_JSON) {
+        json_writer json = json_writer_init(stream);
+        assessment_write_json(&json, assessment);
+        return json_writer_finish(&json, err);
+    }
+    const paint out = painter(stream, style);
+    assessment_print(&out, assessment);
+    return finish(stream, err);
+}
+
+weir_code weir_report_error(FILE *stream, const weir_error *failure, weir_error *err) {
+    json_writer json = json_writer_init(stream);
+    json_object_begin(&json);
+    json_member_string(&json, "schema", "weir.error/1");
+    json_member_string(&json, "code", weir_code_name(failure->code));
+    json_member_string(&json, "file", failure->file);
+    json_member_string(&json, "at", failure->at);
+    json_member_string(&json, "expected", failure->expected);
+    json_member_string(&json, "found", failure->found);
+    json_object_end(&json);
+    return json_writer_finish(&json, err);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file tables.h  The human form of each result. */
+#ifndef WEIR_REPORT_TABLES_H
+#define WEIR_REPORT_TABLES_H
+
+#include "base/text.h"
+#include "report/paint.h"
+
+/** One inspection: verdict line, then what it is, claims, findings, files. */
+void inspection_print(const paint *out, const weir_inspection *inspection);
+
+/** One comparison: verdict line, the onion, the heat strip, the most changed tensors. */
+void diff_print(const paint *out, const weir_diff *diff);
+
+/** The whole answer. */
+void assessment_print(const paint *out, const weir_assessment *assessment);
+
+/* Pieces that more than one of them prints. */
+
+/** "SmolLM2: GGUF, llama, 134,515,008 parameters (Q4_1, F32), 98.4 MB". */
+void describe_model(text_buffer *text, const weir_inspection *inspection);
+/** "computed from BASE (proved): ..." the relation and the onion in one sentence. */
+void describe_diff(text_buffer *text, const weir_diff *diff);
+void print_findings(const paint *out, const weir_findings *findings);
+/** The numbered onion. */
+void print_changes(const paint *out, const weir_diff *diff);
+
+#endif
