@@ -7,6 +7,7 @@ enum {
     SAFETENSORS_HEADER_BYTES_MAX = 100000000, /* the reference parser's limit */
     TENSOR_COUNT_MAX = 1 << 20,
     TENSOR_RANK_MAX = 16,
+    EXPERT_COUNT_MAX = 4096, /* stacked in one tensor */
     TENSOR_NAME_BYTES_MAX = 1024,
     GGUF_NAME_BYTES_MAX = 64, /* GGML_MAX_NAME, terminator included */
     GGUF_RANK_MAX = 4,
