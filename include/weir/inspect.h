@@ -40,7 +40,10 @@ WEIR_API weir_code weir_inspect(weir_inspection **out, const char *path,
 /** @return the gravest verdict of any file. A folder without any file is NOT_ANALYSED. */
 WEIR_API weir_verdict weir_inspection_verdict(const weir_inspection *inspection);
 
-/** @return whether weights were found and every file with weights could be read. */
+/**
+ * @return whether there was something to analyse, and none of it malformed: a folder has weights, a file
+ *         given by itself is of a kind that weir reads
+ */
 WEIR_API bool weir_inspection_is_analysable(const weir_inspection *inspection);
 
 WEIR_API const weir_findings *weir_inspection_findings(const weir_inspection *inspection);

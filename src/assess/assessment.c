@@ -24,13 +24,12 @@ static weir_code run_inspection(weir_assessment *assessment, const char *path,
     return weir_inspect(&assessment->inspection, path, &inspect_options, err);
 }
 
-static weir_code take_hashes(weir_assessment *assessment, weir_error *err) {
+static void take_hashes(weir_assessment *assessment) {
     const weir_diff *diff = assessment->diff;
     const size_t file_count = model_checkpoint(diff->model)->file_count;
     for (size_t i = 0; diff->sha256 && i < file_count; i++) {
-        WEIR_TRY(inspection_take_sha256(assessment->inspection, i, diff->sha256[i], err));
+        inspection_take_sha256(assessment->inspection, i, diff->sha256[i]);
     }
-    return WEIR_OK;
 }
 
 static weir_code run_diff(weir_assessment *assessment, const char *path,
@@ -44,7 +43,10 @@ static weir_code run_diff(weir_assessment *assessment, const char *path,
                                             .lenient = options->lenient,
                                             .digest = options->digest};
     WEIR_TRY(weir_diff_run(&assessment->diff, options->base_path, path, &diff_options, err));
-    return take_hashes(assessment, err);
+    take_hashes(assessment);
+    return options->digest
+               ? inspection_hash(assessment->inspection, path, options->callbacks, err)
+               : WEIR_OK;
 }
 
 static void add_next(weir_assessment *assessment, const char *what, const char *how) {

@@ -173,11 +173,13 @@ static weir_code make_id(weir_inspection *inspection, weir_error *err) {
     return WEIR_OK;
 }
 
-static weir_code hash_files(weir_inspection *inspection, const char *path,
-                            const weir_callbacks *callbacks, weir_error *err) {
+weir_code inspection_hash(weir_inspection *inspection, const char *path,
+                          const weir_callbacks *callbacks, weir_error *err) {
     const checkpoint *files = model_checkpoint(inspection->model);
     for (size_t i = 0; i < files->file_count; i++) {
-        WEIR_TRY(hash_file(inspection, i, path, callbacks, err));
+        if (!inspection->sha256[i][0]) {
+            WEIR_TRY(hash_file(inspection, i, path, callbacks, err));
+        }
     }
     WEIR_TRY(make_payload_id(inspection, err));
     return make_id(inspection, err);
@@ -204,7 +206,7 @@ weir_code weir_inspect(weir_inspection **out, const char *path, const weir_inspe
     WEIR_TRY(scan_templates(inspection, err));
     judge_files(inspection);
     if (options->digest) {
-        WEIR_TRY(hash_files(inspection, path, options->callbacks, err));
+        WEIR_TRY(inspection_hash(inspection, path, options->callbacks, err));
     }
     if (findings_failed(inspection->findings)) {
         return weir_fail_nomem(err);
@@ -213,13 +215,11 @@ weir_code weir_inspect(weir_inspection **out, const char *path, const weir_inspe
     return WEIR_OK;
 }
 
-weir_code inspection_take_sha256(weir_inspection *inspection, size_t file_index, const char *sha256,
-                                 weir_error *err) {
+void inspection_take_sha256(weir_inspection *inspection, size_t file_index, const char *sha256) {
     assert(file_index < model_checkpoint(inspection->model)->file_count);
     if (sha256[0]) {
         memcpy(inspection->sha256[file_index], sha256, DIGEST_TEXT_BYTES);
     }
-    return make_id(inspection, err);
 }
 
 weir_verdict weir_inspection_verdict(const weir_inspection *inspection) {
@@ -227,8 +227,10 @@ weir_verdict weir_inspection_verdict(const weir_inspection *inspection) {
 }
 
 bool weir_inspection_is_analysable(const weir_inspection *inspection) {
-    return inspection->verdict != WEIR_VERDICT_MALFORMED &&
-           weir_model_tensor_count(inspection->model) > 0;
+    const checkpoint *files = model_checkpoint(inspection->model);
+    const bool has_content =
+        files->is_folder ? files->tensors.count > 0 : inspection->verdict != WEIR_VERDICT_NOT_ANALYSED;
+    return inspection->verdict != WEIR_VERDICT_MALFORMED && has_content;
 }
 
 const weir_findings *weir_inspection_findings(const weir_inspection *inspection) {

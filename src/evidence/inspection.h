@@ -25,8 +25,15 @@ struct weir_inspection {
     uint64_t dtype_parameters[WEIR_DTYPE_COUNT];
 };
 
-/** Take the hash of a file that another pass read whole; "" is ignored. The ids are made anew. */
-weir_code inspection_take_sha256(weir_inspection *inspection, size_t file_index, const char *sha256,
-                                 weir_error *err);
+/** Take the hash of a file that another pass read whole; "" is ignored. */
+void inspection_take_sha256(weir_inspection *inspection, size_t file_index, const char *sha256);
+
+/**
+ * Hash the files that have no hash yet, and make the two ids.
+ * @param path       where the model lies
+ * @param callbacks  may be NULL; may cancel
+ */
+weir_code inspection_hash(weir_inspection *inspection, const char *path,
+                          const weir_callbacks *callbacks, weir_error *err);
 
 #endif

@@ -22,7 +22,7 @@ static const char *relation_words(const weir_diff *diff) {
     case WEIR_RELATION_NO_LINK:
         return "shows no link to";
     case WEIR_RELATION_CANNOT_DECIDE:
-        return "cannot be told apart from, nor linked to,";
+        return "can neither be linked to nor told apart from";
     }
     return "";
 }
@@ -53,8 +53,13 @@ static void describe_recoding(text_buffer *text, const weir_diff *diff) {
 }
 
 void describe_diff(text_buffer *text, const weir_diff *diff) {
-    text_buffer_format(text, "%s %s %s (%s)", weir_model_name(diff->model), relation_words(diff),
-                       weir_model_name(diff->base), weir_grade_name(diff->grade));
+    if (model_checkpoint(diff->model)->adapter.present) {
+        text_buffer_format(text, "%s is an adapter, read as made for %s (claimed, not verified)",
+                           weir_model_name(diff->model), weir_model_name(diff->base));
+    } else {
+        text_buffer_format(text, "%s %s %s (%s)", weir_model_name(diff->model), relation_words(diff),
+                           weir_model_name(diff->base), weir_grade_name(diff->grade));
+    }
     describe_recoding(text, diff);
     text_buffer_format(text, ".");
 }
