@@ -15,12 +15,13 @@ enum {
     GGUF_ARRAY_COUNT_MAX = 1 << 30,
     GGUF_KEY_BYTES_MAX = 65535,       /* the specification's limit */
     GGUF_KEY_COUNT_MAX = 1 << 13,     /* real files have under a hundred */
+    GGUF_ELEMENTS_MAX = 1 << 25,      /* of arrays, looked at one by one, in one file */
     VOCABULARY_BYTES_MAX = 128 << 20, /* of all token strings together */
     JSON_DEPTH_MAX = 64,
     SAFETENSORS_JSON_DEPTH_MAX = 8,
     SAFETENSORS_METADATA_BYTES_MAX = 16 << 20,
-    SMALL_JSON_BYTES_MAX = 8 << 20,   /* config, adapter, generation: held whole */
-    TOKENIZER_BYTES_MAX = 512 << 20,  /* streamed */
+    SMALL_JSON_BYTES_MAX = 8 << 20,  /* config, adapter, generation: held whole */
+    TOKENIZER_BYTES_MAX = 512 << 20, /* streamed */
     VOCABULARY_COUNT_MAX = 1 << 22,
     TEMPLATE_BYTES_MAX = 1 << 20,
     CARD_BYTES_MAX = 1 << 20,

@@ -58,6 +58,7 @@ enum {
     COMPARED_ELEMENTS_MAX = 4096, /* longer arrays are not per-layer numbers */
     ARCHITECTURE_BYTES_MAX = 128,
     KEYS_BYTES_MAX = 16 << 20,
+    TEMPLATE_COUNT_MAX = 256,
 };
 
 static const char TEMPLATE_KEY[] = "tokenizer.chat_template";
@@ -302,9 +303,9 @@ static const char *find_template_name(const pair *item) {
 
 static weir_code read_template(const reading *in, const pair *item, const char *name, uint64_t len,
                                weir_error *err) {
-    if (len > TEMPLATE_BYTES_MAX) {
-        remark(in, item, "gguf-template-size", WEIR_VERDICT_NOT_ANALYSED,
-               "the chat template is over 1 MiB and was not read");
+    if (len > TEMPLATE_BYTES_MAX || in->model->template_count >= TEMPLATE_COUNT_MAX) {
+        remark(in, item, "gguf-template-limit", WEIR_VERDICT_NOT_ANALYSED,
+               "the chat template is over 1 MiB, or one of over 256, and was not read");
         return byte_reader_skip(in->bytes, len, "a template", err);
     }
     checkpoint *model = in->model;
@@ -364,8 +365,8 @@ static weir_code read_string(const reading *in, const pair *item, weir_error *er
 typedef struct string_sink {
     text_buffer shown;
     const char **tokens; /* NULL when they are not kept */
-    size_t tokens_bytes;
-    digest *merges; /* NULL when they are not hashed */
+    digest *merges;      /* NULL when they are not hashed */
+    uint64_t bytes;      /* kept or hashed so far */
 } string_sink;
 
 static void string_sink_release_cleanup(string_sink *sink) {
@@ -385,48 +386,38 @@ static void show_string(string_sink *sink, uint64_t index, const char *text, siz
     text_buffer_add(&sink->shown, text, shown);
 }
 
-static weir_code keep_token(const reading *in, const pair *item, string_sink *sink, uint64_t index,
-                            const char *text, size_t len, weir_error *err) {
-    sink->tokens_bytes += len + 1;
-    if (sink->tokens_bytes > VOCABULARY_BYTES_MAX) {
-        remark(in, item, "gguf-vocabulary-size", WEIR_VERDICT_NOT_ANALYSED,
-               "the token strings are over 128 MiB and were not kept");
-        sink->tokens = NULL;
-        return WEIR_OK;
-    }
-    sink->tokens[index] = arena_copy_text(&in->model->memory, text, len);
-    return sink->tokens[index] ? WEIR_OK : weir_fail_nomem(err);
+/* The whole vocabulary is dropped when a part of it is too long, and the file is read on. */
+static void drop_vocabulary(const reading *in, const pair *item, string_sink *sink) {
+    remark(in, item, "gguf-vocabulary-limit", WEIR_VERDICT_NOT_ANALYSED,
+           "a string is over 64 KiB, or all together are over 128 MiB; they were not kept");
+    sink->tokens = NULL;
+    digest_free(sink->merges);
+    sink->merges = NULL;
 }
 
-/* One element, in pieces when it is longer than the reader's window. */
 static weir_code read_element(const reading *in, const pair *item, string_sink *sink,
                               uint64_t index, weir_error *err) {
     uint64_t len;
     WEIR_TRY(read_length(&len, in, "a string", err));
-    if (sink->tokens && len > BYTE_READER_VIEW_MAX) {
-        remark(in, item, "gguf-vocabulary-size", WEIR_VERDICT_NOT_ANALYSED,
-               "a token is over 64 KiB; the token strings were not kept");
-        sink->tokens = NULL;
-    }
-    const size_t first = len < BYTE_READER_VIEW_MAX ? (size_t)len : BYTE_READER_VIEW_MAX;
+    const size_t seen = len < BYTE_READER_VIEW_MAX ? (size_t)len : BYTE_READER_VIEW_MAX;
     const char *text;
-    WEIR_TRY(byte_reader_view(&text, in->bytes, first, "a string", err));
-    show_string(sink, index, text, first);
+    WEIR_TRY(byte_reader_view(&text, in->bytes, seen, "a string", err));
+    show_string(sink, index, text, seen);
+    sink->bytes += seen;
+    if ((sink->tokens || sink->merges) && (seen < len || sink->bytes > VOCABULARY_BYTES_MAX)) {
+        drop_vocabulary(in, item, sink);
+    }
     if (sink->tokens) {
-        WEIR_TRY(keep_token(in, item, sink, index, text, first, err));
+        sink->tokens[index] = arena_copy_text(&in->model->memory, text, seen);
+        if (!sink->tokens[index]) {
+            return weir_fail_nomem(err);
+        }
     }
-    if (!sink->merges) {
-        return byte_reader_skip(in->bytes, len - first, "a string", err);
+    if (sink->merges) {
+        digest_update(sink->merges, text, seen);
+        digest_update(sink->merges, "\n", 1);
     }
-    digest_update(sink->merges, text, first);
-    for (uint64_t left = len - first; left > 0;) {
-        const size_t piece = left < BYTE_READER_VIEW_MAX ? (size_t)left : BYTE_READER_VIEW_MAX;
-        WEIR_TRY(byte_reader_view(&text, in->bytes, piece, "a string", err));
-        digest_update(sink->merges, text, piece);
-        left -= piece;
-    }
-    digest_update(sink->merges, "\n", 1);
-    return WEIR_OK;
+    return byte_reader_skip(in->bytes, len - seen, "a string", err);
 }
 
 static weir_code open_sink(string_sink *sink, const reading *in, const pair *item, uint64_t count,
@@ -442,7 +433,7 @@ static weir_code open_sink(string_sink *sink, const reading *in, const pair *ite
         return WEIR_OK;
     }
     if (count > VOCABULARY_COUNT_MAX) {
-        remark(in, item, "gguf-vocabulary-size", WEIR_VERDICT_NOT_ANALYSED,
+        remark(in, item, "gguf-vocabulary-limit", WEIR_VERDICT_NOT_ANALYSED,
                "over 4194304 tokens; they were not kept");
         return WEIR_OK;
     }
@@ -478,15 +469,20 @@ static weir_code read_strings(const reading *in, const pair *item, uint64_t coun
     return add_claim(in, item, sink.shown.data, sink.shown.len, err);
 }
 
-/* Numbers are shown up to SHOWN_ELEMENTS and compared while there may be one per layer; bools are
-   all looked at. What is not needed is not read. */
+/* Numbers are shown up to SHOWN_ELEMENTS and compared while there may be one per layer; strings and
+   bools are all looked at. What is not needed is not read. */
+static uint64_t looked_at_elements(value_kind kind, uint64_t count) {
+    const bool is_skipped =
+        kind != KIND_STRING && kind != KIND_BOOL && count > COMPARED_ELEMENTS_MAX;
+    return is_skipped ? SHOWN_ELEMENTS : count;
+}
+
 static weir_code read_numbers(const reading *in, const pair *item, value_kind kind, uint64_t count,
                               weir_error *err) {
     WEIR_CLEANUP(text_buffer_release) text_buffer shown = {0};
     text_buffer_format(&shown, "[%" PRIu64 "]", count);
-    const bool looks_at_all = kind == KIND_BOOL || count <= COMPARED_ELEMENTS_MAX;
-    const uint64_t looked_at = looks_at_all ? count : SHOWN_ELEMENTS;
-    bool is_constant = looks_at_all && count > 0;
+    const uint64_t looked_at = looked_at_elements(kind, count);
+    bool is_constant = looked_at == count && count > 0;
     bool has_odd_truth = false;
     uint64_t first = 0;
     for (uint64_t i = 0; i < looked_at; i++) {
@@ -539,6 +535,12 @@ static weir_code read_array(const reading *in, const pair *item, weir_error *err
     }
     if (key_is(item, "general.alignment")) {
         return fail_at(in, item->key.offset, "general.alignment of type u32", "an array", err);
+    }
+    in->out->elements += looked_at_elements((value_kind)element, count);
+    if (in->out->elements > GGUF_ELEMENTS_MAX) {
+        return weir_fail(err, WEIR_ERR_LIMIT, in->file, at_byte(offset).text,
+                         "arrays of at most 33554432 strings and bools together",
+                         "%" PRIu64 " with this one", in->out->elements);
     }
     if (element == KIND_STRING) {
         return read_strings(in, item, count, err);

@@ -24,6 +24,7 @@ typedef struct gguf_metadata {
     size_t number_capacity;
     const char *architecture; /**< general.architecture, or NULL */
     uint64_t tokens;          /**< length of tokenizer.ggml.tokens */
+    uint64_t elements;        /**< of arrays, looked at one by one so far */
     uint64_t alignment;       /**< of the data; a power of two once read */
 } gguf_metadata;
 

@@ -628,12 +628,89 @@ static void a_template_over_the_limit_is_named_and_not_kept(void **state) {
 
     assert_int_equal(result->code, WEIR_OK);
     assert_int_equal(result->model.template_count, 0);
-    assert_true(has_finding(result, "gguf-template-size", WEIR_VERDICT_NOT_ANALYSED));
+    assert_true(has_finding(result, "gguf-template-limit", WEIR_VERDICT_NOT_ANALYSED));
     assert_string_equal(claim(result, "gguf.after"), "1");
     release(result);
     free(bytes);
     free(tail);
     free(head);
+}
+
+static void a_token_over_the_limit_drops_the_vocabulary_alone(void **state) {
+    (void)state;
+    enum { LEN = (64 << 10) + 1 };
+    writer *head = calloc(1, sizeof *head);
+    put_header(head, 0, 2);
+    put_array(head, "tokenizer.ggml.tokens", STRING, 1);
+    put(head, LEN, 8);
+    writer *tail = calloc(1, sizeof *tail);
+    put_u32_pair(tail, "after", 1);
+    unsigned char *bytes = calloc(1, head->len + LEN + tail->len);
+    memcpy(bytes, head->bytes, head->len);
+    memcpy(bytes + head->len + LEN, tail->bytes, tail->len);
+
+    fixture *result = read_bytes(bytes, head->len + LEN + tail->len, NULL);
+
+    assert_int_equal(result->code, WEIR_OK);
+    assert_int_equal(result->model.vocabulary.count, 0);
+    assert_null(result->model.vocabulary.tokens);
+    assert_true(has_finding(result, "gguf-vocabulary-limit", WEIR_VERDICT_NOT_ANALYSED));
+    assert_string_equal(claim(result, "gguf.after"), "1");
+    release(result);
+    free(bytes);
+    free(tail);
+    free(head);
+}
+
+static weir_code read_zeros(void *context, uint64_t offset, void *out, size_t len,
+                            weir_error *err) {
+    (void)err;
+    const writer *head = context;
+    for (size_t i = 0; i < len; i++) {
+        const uint64_t at = offset + i;
+        ((unsigned char *)out)[i] = at < head->len ? head->bytes[at] : 0;
+    }
+    return WEIR_OK;
+}
+
+/* A sparse file can say that it holds a terabyte of empty strings. */
+static void more_strings_than_anyone_writes_are_a_limit(void **state) {
+    (void)state;
+    writer *head = calloc(1, sizeof *head);
+    put_header(head, 0, 1);
+    put_array(head, "k", STRING, (1 << 25) + 1);
+    weir_source *source = NULL;
+    const weir_source_ops ops = {.read_at = read_zeros};
+    assert_int_equal(weir_source_open_custom(&source, &ops, head, 1ull << 40, "a.gguf", NULL),
+                     WEIR_OK);
+    fixture *result = calloc(1, sizeof *result);
+
+    const weir_code code =
+        gguf_read(&result->model, &result->split, source, 0, NULL, NULL, &result->err);
+
+    assert_int_equal(code, WEIR_ERR_LIMIT);
+    assert_string_equal(result->err.at, "byte 37");
+    weir_source_free(source);
+    release(result);
+    free(head);
+}
+
+static void at_most_256_templates_are_kept(void **state) {
+    (void)state;
+    static writer out;
+    put_header(&out, 0, 257);
+    for (int i = 0; i < 257; i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "tokenizer.chat_template.%d", i);
+        put_text_pair(&out, key, "x");
+    }
+
+    fixture *result = read_writer(&out);
+
+    assert_int_equal(result->code, WEIR_OK);
+    assert_int_equal(result->model.template_count, 256);
+    assert_true(has_finding(result, "gguf-template-limit", WEIR_VERDICT_NOT_ANALYSED));
+    release(result);
 }
 
 /* ---- what is refused ---- */
@@ -1085,6 +1162,9 @@ int main(void) {
         cmocka_unit_test(a_block_type_without_dimensions_is_suspicious_and_left_out),
         cmocka_unit_test(a_nul_inside_a_key_is_suspicious_and_hides_nothing),
         cmocka_unit_test(a_template_over_the_limit_is_named_and_not_kept),
+        cmocka_unit_test(a_token_over_the_limit_drops_the_vocabulary_alone),
+        cmocka_unit_test(more_strings_than_anyone_writes_are_a_limit),
+        cmocka_unit_test(at_most_256_templates_are_kept),
         cmocka_unit_test(wrong_headers_are_refused),
         cmocka_unit_test(version_1_and_big_endian_files_are_unsupported),
         cmocka_unit_test(counts_that_lie_are_refused_before_memory_is_asked_for),
