@@ -12,6 +12,7 @@
  * next window hashes them: hashing and measuring share one read.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -61,6 +62,7 @@ typedef struct pair_job {
     bool is_flat;        /* both sides store the same order in one range */
     bool is_replayable;
     bool is_reversible;  /* the base's dtype can be re-derived too, and would say which came first */
+    atomic_bool *is_one_way; /* set by the first piece that cannot be reversed: the rest need not try */
     uint64_t elements;
     uint64_t base_offset;
     uint64_t model_offset;
@@ -182,20 +184,35 @@ static uint64_t count_equal_bits(const float *a, const float *b, size_t count) {
     return equal;
 }
 
+/* Whether the base's own dtype, re-derived from the model, gives the base's bits back. */
+static bool is_piece_reversed(const pair_job *job, worker *work, size_t count) {
+    if (!job->is_reversible || atomic_load(job->is_one_way)) {
+        return false;
+    }
+    rederive(work, job->base_dtype, work->model, count);
+    const bool is_reversed = count_equal_bits(work->replay, work->base, count) == count;
+    if (!is_reversed) {
+        atomic_store(job->is_one_way, true);
+    }
+    return is_reversed;
+}
+
 static void measure_replay(piece *out, const pair_job *job, worker *work, size_t count) {
-    out->is_reversed = false;
-    if (job->is_replayable) {
-        rederive(work, job->model_dtype, work->base, count);
-        out->replayed = count_equal_bits(work->replay, work->model, count);
+    if (!job->is_replayable) {
+        const bool is_block = weir_dtype_get(job->model_dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
+        out->rounding_dd = is_block ? block_rounding_dd(job->model_dtype, work->base, count) : 0;
+        return;
+    }
+    rederive(work, job->model_dtype, work->base, count);
+    out->replayed = count_equal_bits(work->replay, work->model, count);
+    if (out->replayed == count) {
+        out->rounding_dd = out->stats.sum_dd; /* the whole difference is rounding */
+        out->is_reversed = is_piece_reversed(job, work, count);
+    } else {
         piece rounding = {0};
         measure_floats(&rounding, work->base, work->replay, count);
         out->rounding_dd = rounding.stats.sum_dd;
-        if (job->is_reversible && out->replayed == count) {
-            rederive(work, job->base_dtype, work->model, count);
-            out->is_reversed = count_equal_bits(work->replay, work->base, count) == count;
-        }
-    } else if (weir_dtype_get(job->model_dtype)->kind == WEIR_DTYPE_KIND_BLOCK) {
-        out->rounding_dd = block_rounding_dd(job->model_dtype, work->base, count);
+        atomic_store(job->is_one_way, true);
     }
 }
 
@@ -423,7 +440,9 @@ static pair_job job_of(const weir_diff *diff, const tensor_delta *row) {
 }
 
 static weir_code compare_pair(comparison *run, tensor_delta *row, weir_error *err) {
-    const pair_job job = job_of(run->diff, row);
+    pair_job job = job_of(run->diff, row);
+    atomic_bool is_one_way = false;
+    job.is_one_way = &is_one_way;
     const bool is_readable = convert_can_read(job.base_dtype) && convert_can_read(job.model_dtype) &&
                              (job.is_flat || job.model->base.cols <= ROW_ELEMENTS_MAX);
     return is_readable ? compare_numbers(run, &job, row, err) : compare_bytes(run, &job, row, err);

@@ -69,7 +69,7 @@ static void describe_roles(text_buffer *text, const diff_change *found) {
     const char *separator = "in ";
     for (size_t i = 0; i < WEIR_ROLE_COUNT; i++) {
         if (found->roles[i]) {
-            text_buffer_format(text, "%s%s", separator, weir_role_name((weir_role)i));
+            text_buffer_format(text, "%s%s", separator, role_words((weir_role)i));
             separator = ", ";
         }
     }

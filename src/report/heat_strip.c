@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROLE_COLUMNS = 12, LEVEL_COUNT = 8, CELL_ABSENT = -1, CELL_EXPLAINED = 0 };
+enum { LEVEL_COUNT = 8, CELL_ABSENT = -1, CELL_EXPLAINED = 0 };
 
 static const double level_floors[LEVEL_COUNT] = {0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3};
 static const char *const level_blocks[LEVEL_COUNT] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -19,6 +19,7 @@ static const int level_colors[LEVEL_COUNT] = {22, 28, 64, 142, 178, 208, 202, 19
 
 typedef struct strip {
     size_t layers;
+    int label_columns;
     signed char *cells; /* [role][layer]: CELL_ABSENT, CELL_EXPLAINED, or level + 1 */
 } strip;
 
@@ -92,8 +93,7 @@ static void print_cell(const paint *out, signed char cell) {
 
 /* Several layers share a column when there are more layers than columns; the gravest is shown. */
 static void print_row(const paint *out, const strip *cells, size_t role, size_t per_column) {
-    (void)fprintf(out->stream, "%-*.*s", ROLE_COLUMNS, ROLE_COLUMNS - 1,
-                  weir_role_name((weir_role)role));
+    (void)fprintf(out->stream, "%-*s", cells->label_columns, role_words((weir_role)role));
     for (size_t layer = 0; layer < cells->layers; layer += per_column) {
         signed char gravest = CELL_ABSENT;
         for (size_t i = layer; i < layer + per_column && i < cells->layers; i++) {
@@ -115,10 +115,10 @@ static bool has_cells(const strip *cells, size_t role) {
 }
 
 /* Layer numbers above every tenth column. */
-static void print_ruler(const paint *out, size_t layers, size_t per_column) {
+static void print_ruler(const paint *out, const strip *cells, size_t per_column) {
     enum { TICK = 10 };
-    paint_text(out, INK_DIM, "%-*s", ROLE_COLUMNS, "layer");
-    const size_t columns = (layers + per_column - 1) / per_column;
+    paint_text(out, INK_DIM, "%-*s", cells->label_columns, "layer");
+    const size_t columns = (cells->layers + per_column - 1) / per_column;
     for (size_t column = 0; column < columns; column += TICK) {
         const size_t left = columns - column;
         paint_text(out, INK_DIM, "%-*zu", left < TICK ? 1 : TICK, column * per_column);
@@ -126,11 +126,11 @@ static void print_ruler(const paint *out, size_t layers, size_t per_column) {
     (void)fputc('\n', out->stream);
 }
 
-static void print_legend(const paint *out) {
+static void print_legend(const paint *out, int indent) {
     const bool unicode = out->style.unicode;
-    (void)fprintf(out->stream, "%-*s%s %s", ROLE_COLUMNS, "", unicode ? "·" : ".",
+    (void)fprintf(out->stream, "%-*s%s %s", indent, "", unicode ? "·" : ".",
                   "the base's numbers, as they are or re-encoded\n");
-    (void)fprintf(out->stream, "%-*s", ROLE_COLUMNS, "");
+    (void)fprintf(out->stream, "%-*s", indent, "");
     static const char *const bounds[LEVEL_COUNT] = {"<0.03%", "<0.1%", "<0.3%", "<1%",
                                                     "<3%",    "<10%",  "<30%",  "30%+"};
     for (int level = 0; level < LEVEL_COUNT; level++) {
@@ -139,20 +139,32 @@ static void print_legend(const paint *out) {
     }
 }
 
+static int count_label_columns(const strip *cells) {
+    size_t most = strlen("layer");
+    for (size_t role = 0; role < WEIR_ROLE_COUNT; role++) {
+        const size_t len = has_cells(cells, role) ? strlen(role_words((weir_role)role)) : 0;
+        most = len > most ? len : most;
+    }
+    return (int)most + 2;
+}
+
 void heat_strip_print(const paint *out, const weir_diff *diff) {
+    enum { COLUMNS_MIN = 20 };
     strip cells = {0};
     if (!fill_strip(&cells, diff)) {
         return;
     }
-    const size_t width = out->style.width > 0 ? (size_t)out->style.width : 80;
-    const size_t room = width > ROLE_COLUMNS + 20 ? width - ROLE_COLUMNS : 20;
+    cells.label_columns = count_label_columns(&cells);
+    const int width = out->style.width > 0 ? out->style.width : 80;
+    const int left = width - cells.label_columns;
+    const size_t room = left > COLUMNS_MIN ? (size_t)left : COLUMNS_MIN;
     const size_t per_column = (cells.layers + room - 1) / room;
-    print_ruler(out, cells.layers, per_column);
+    print_ruler(out, &cells, per_column);
     for (size_t role = 0; role < WEIR_ROLE_COUNT; role++) {
         if (has_cells(&cells, role)) {
             print_row(out, &cells, role, per_column);
         }
     }
-    print_legend(out);
+    print_legend(out, cells.label_columns);
     free(cells.cells);
 }

@@ -73,6 +73,31 @@ void paint_paragraph(const paint *out, const char *text) {
     wrap_text(out, text, 0);
 }
 
+const char *role_words(weir_role role) {
+    static const char *const words[WEIR_ROLE_COUNT] = {
+        [WEIR_ROLE_ATTENTION_NORM] = "attention norm",
+        [WEIR_ROLE_ATTENTION_POST_NORM] = "attention post-norm",
+        [WEIR_ROLE_Q] = "attention query",
+        [WEIR_ROLE_K] = "attention key",
+        [WEIR_ROLE_V] = "attention value",
+        [WEIR_ROLE_O] = "attention output",
+        [WEIR_ROLE_Q_NORM] = "query norm",
+        [WEIR_ROLE_K_NORM] = "key norm",
+        [WEIR_ROLE_FEED_FORWARD_NORM] = "mlp norm",
+        [WEIR_ROLE_FEED_FORWARD_POST_NORM] = "mlp post-norm",
+        [WEIR_ROLE_GATE] = "mlp gate",
+        [WEIR_ROLE_UP] = "mlp up",
+        [WEIR_ROLE_DOWN] = "mlp down",
+        [WEIR_ROLE_ROUTER] = "expert router",
+        [WEIR_ROLE_EXPERT_GATE] = "expert gate",
+        [WEIR_ROLE_EXPERT_UP] = "expert up",
+        [WEIR_ROLE_EXPERT_DOWN] = "expert down",
+        [WEIR_ROLE_FINAL_NORM] = "final norm",
+        [WEIR_ROLE_HEAD] = "output head",
+    };
+    return words[role] ? words[role] : weir_role_name(role);
+}
+
 const char *format_count(char *out, size_t size, uint64_t count) {
     char digits[24];
     const int len = snprintf(digits, sizeof digits, "%" PRIu64, count);

@@ -28,6 +28,9 @@ void paint_field(const paint *out, const char *label, const char *text);
 /** Print a paragraph wrapped to the width. */
 void paint_paragraph(const paint *out, const char *text);
 
+/** @return a role in words: "attention query", "mlp down"; static. */
+const char *role_words(weir_role role);
+
 /* Formatters: each writes a NUL-terminated text and returns `out`. */
 const char *format_count(char *out, size_t size, uint64_t count);      /**< "134,515,008" */
 const char *format_bytes(char *out, size_t size, uint64_t bytes);      /**< "98.4 MB" */
