@@ -378,7 +378,7 @@ static void short_empty_and_long_arrays_are_summarised(void **state) {
     put_array(&out, "strings", STRING, 4);
     put_text(&out, "one");
     put_text(&out, "");
-    put_text(&out, "a string of more than sixty-four bytes is shown by its first sixty-four");
+    put_text(&out, "sixty-four bytes are shown, or fewer where a character stands, \xC3\xA9 ends");
     put_text(&out, "four");
     put_array(&out, "two", BOOL, 2);
     put(&out, 0x0001, 2);
@@ -393,8 +393,8 @@ static void short_empty_and_long_arrays_are_summarised(void **state) {
 
     assert_int_equal(result->code, WEIR_OK);
     assert_string_equal(claim(result, "gguf.strings"),
-                        "[4] one, , a string of more than sixty-four bytes is shown by its first "
-                        "six ...");
+                        "[4] one, , sixty-four bytes are shown, or fewer where a character "
+                        "stands,  ...");
     assert_string_equal(claim(result, "gguf.two"), "[2] true, false");
     assert_string_equal(claim(result, "gguf.none"), "[0]");
     assert_string_equal(claim(result, "gguf.no strings"), "[0]");
@@ -666,33 +666,60 @@ static weir_code read_zeros(void *context, uint64_t offset, void *out, size_t le
                             weir_error *err) {
     (void)err;
     const writer *head = context;
-    for (size_t i = 0; i < len; i++) {
-        const uint64_t at = offset + i;
-        ((unsigned char *)out)[i] = at < head->len ? head->bytes[at] : 0;
+    memset(out, 0, len);
+    if (offset < head->len) {
+        const size_t given = head->len - offset;
+        memcpy(out, head->bytes + offset, given < len ? given : len);
     }
     return WEIR_OK;
 }
 
-/* A sparse file can say that it holds a terabyte of empty strings. */
-static void more_strings_than_anyone_writes_are_a_limit(void **state) {
-    (void)state;
-    writer *head = calloc(1, sizeof *head);
-    put_header(head, 0, 1);
-    put_array(head, "k", STRING, (1 << 25) + 1);
+/* What a sparse file of a terabyte gives: the writer's bytes, then zeros. */
+static fixture *read_sparse(writer *head) {
+    fixture *result = calloc(1, sizeof *result);
     weir_source *source = NULL;
     const weir_source_ops ops = {.read_at = read_zeros};
+    assert_int_equal(weir_findings_new(&result->findings, NULL), WEIR_OK);
     assert_int_equal(weir_source_open_custom(&source, &ops, head, 1ull << 40, "a.gguf", NULL),
                      WEIR_OK);
-    fixture *result = calloc(1, sizeof *result);
-
-    const weir_code code =
-        gguf_read(&result->model, &result->split, source, 0, NULL, NULL, &result->err);
-
-    assert_int_equal(code, WEIR_ERR_LIMIT);
-    assert_string_equal(result->err.at, "byte 37");
+    result->code =
+        gguf_read(&result->model, &result->split, source, 0, NULL, result->findings, &result->err);
     weir_source_free(source);
+    return result;
+}
+
+static void counts_that_no_one_writes_are_a_limit(void **state) {
+    (void)state;
+    static writer tensors;
+    static writer pairs;
+    static writer strings;
+    put_header(&tensors, (1 << 20) + 1, 0);
+    put_header(&pairs, 0, (1 << 13) + 1);
+    put_header(&strings, 0, 1);
+    put_array(&strings, "k", STRING, (1 << 25) + 1);
+    writer *const cases[] = {&tensors, &pairs, &strings};
+    static const char *const places[] = {"byte 8", "byte 24", "byte 37"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture *result = read_sparse(cases[i]);
+
+        assert_int_equal(result->code, WEIR_ERR_LIMIT);
+        assert_string_equal(result->err.at, places[i]);
+        release(result);
+    }
+}
+
+static void more_tokens_than_the_limit_are_counted_and_not_kept(void **state) {
+    (void)state;
+    static writer out;
+    put_header(&out, 0, 1);
+    put_array(&out, "tokenizer.ggml.tokens", STRING, (1 << 22) + 1);
+
+    fixture *result = read_sparse(&out);
+
+    assert_int_equal(result->code, WEIR_OK);
+    assert_null(result->model.vocabulary.tokens);
+    assert_true(has_finding(result, "gguf-vocabulary-limit", WEIR_VERDICT_NOT_ANALYSED));
     release(result);
-    free(head);
 }
 
 static void at_most_256_templates_are_kept(void **state) {
@@ -960,17 +987,20 @@ static void a_tensor_may_not_overlap_leave_a_gap_or_repeat_a_name(void **state) 
 
 static void sizes_whose_sum_wraps_are_refused(void **state) {
     (void)state;
-    static const uint64_t dims[] = {(1ull << 62) - 32};
+    enum { TYPE_I64 = 27 };
+    static const uint64_t half[] = {1ull << 60}; /* 2^63 bytes */
+    static const uint64_t less[] = {(1ull << 60) - 4};
     static writer out;
     put_header(&out, 2, 0);
-    put_info(&out, "a", 1, dims, 24, 0);
-    put_info(&out, "b", 1, dims, 28, dims[0]);
-    put_zeros(&out, 64);
+    put_info(&out, "a", 1, half, TYPE_I64, 0);
+    put_info(&out, "b", 1, half, TYPE_I64, 1ull << 63);
+    expect_refusal(&out, WEIR_ERR_FORMAT, "byte 82", "sizes whose sum is under 2^64",
+                   "more, with tensor b");
 
-    fixture *result = read_writer(&out);
-
-    assert_int_equal(result->code, WEIR_ERR_FORMAT);
-    release(result);
+    put_header(&out, 2, 0);
+    put_info(&out, "a", 1, half, TYPE_I64, 0);
+    put_info(&out, "b", 1, less, TYPE_I64, 1ull << 63);
+    expect_refusal(&out, WEIR_ERR_FORMAT, "byte 90", "data that end before 2^64", "more");
 }
 
 static void a_file_cut_anywhere_is_malformed(void **state) {
@@ -1163,7 +1193,8 @@ int main(void) {
         cmocka_unit_test(a_nul_inside_a_key_is_suspicious_and_hides_nothing),
         cmocka_unit_test(a_template_over_the_limit_is_named_and_not_kept),
         cmocka_unit_test(a_token_over_the_limit_drops_the_vocabulary_alone),
-        cmocka_unit_test(more_strings_than_anyone_writes_are_a_limit),
+        cmocka_unit_test(counts_that_no_one_writes_are_a_limit),
+        cmocka_unit_test(more_tokens_than_the_limit_are_counted_and_not_kept),
         cmocka_unit_test(at_most_256_templates_are_kept),
         cmocka_unit_test(wrong_headers_are_refused),
         cmocka_unit_test(version_1_and_big_endian_files_are_unsupported),
