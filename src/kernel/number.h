@@ -8,29 +8,38 @@
 #ifndef WEIR_KERNEL_NUMBER_H
 #define WEIR_KERNEL_NUMBER_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
+enum { BLOCK = 32, HALF_BLOCK = 16, SUPER = 256 }; /* elements of ggml's blocks */
+
 static inline uint16_t load_u16(const uint8_t *bytes) {
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
+    uint16_t value;
+    memcpy(&value, bytes, sizeof value);
+    return le16toh(value);
 }
 
 static inline uint32_t load_u32(const uint8_t *bytes) {
-    return (uint32_t)load_u16(bytes) | (uint32_t)load_u16(bytes + 2) << 16;
+    uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return le32toh(value);
 }
 
 static inline uint64_t load_u64(const uint8_t *bytes) {
-    return (uint64_t)load_u32(bytes) | (uint64_t)load_u32(bytes + 4) << 32;
+    uint64_t value;
+    memcpy(&value, bytes, sizeof value);
+    return le64toh(value);
 }
 
 static inline void store_u16(uint8_t *bytes, uint16_t value) {
-    bytes[0] = (uint8_t)value;
-    bytes[1] = (uint8_t)(value >> 8);
+    value = htole16(value);
+    memcpy(bytes, &value, sizeof value);
 }
 
 static inline void store_u32(uint8_t *bytes, uint32_t value) {
-    store_u16(bytes, (uint16_t)value);
-    store_u16(bytes + 2, (uint16_t)(value >> 16));
+    value = htole32(value);
+    memcpy(bytes, &value, sizeof value);
 }
 
 static inline float float_from_bits(uint32_t bits) {
@@ -50,18 +59,17 @@ static inline float float_power_of_two(int exponent) {
     return float_from_bits((uint32_t)(exponent + 127) << 23);
 }
 
-/** IEEE 754 binary16, exact. The 10 mantissa bits of a NaN are kept. */
+/**
+ * IEEE 754 binary16, exact; the mantissa of a NaN is kept. Without a branch: the bits moved to
+ * their place are the value times 2^-112, subnormal or not, and only the exponent of infinity and
+ * NaN needs a word.
+ */
 static inline float float_from_half(uint16_t half) {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     const uint32_t magnitude = half & 0x7FFF;
-    if (magnitude >= 0x7C00) {
-        return float_from_bits(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
-    }
-    if (magnitude >= 0x0400) {
-        return float_from_bits(sign | ((magnitude << 13) + ((127 - 15) << 23)));
-    }
-    const float value = (float)magnitude * float_power_of_two(-24);
-    return float_from_bits(sign | float_bits(value));
+    const uint32_t special = magnitude >= 0x7C00 ? 0x7F800000 : 0;
+    const float value = float_from_bits(magnitude << 13) * 0x1p112f;
+    return float_from_bits(float_bits(value) | special | sign);
 }
 
 static inline float float_from_half_at(const uint8_t *bytes) {

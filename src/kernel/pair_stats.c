@@ -2,7 +2,7 @@
 /*
  * Statistics of a block: the float32 pass when it can be trusted, else one in double.
  *
- * The float32 pass (pair_lanes.c) knows nothing of NaN, infinity, overflow or underflow: it only
+ * The float32 pass (pair_lanes.h) knows nothing of NaN, infinity, overflow or underflow: it only
  * multiplies and adds, and what it was not made for shows in its sums. A NaN or an infinity
  * anywhere makes sum_aa or sum_bb not finite, and so does a square that overflows. A square that
  * underflows loses at most 2^-150, so 4096 of them lose at most 2^-138: nothing beside a sum of
@@ -13,8 +13,8 @@
 
 #include <stdbool.h>
 
+#include "kernel/level.h"
 #include "kernel/number.h"
-#include "kernel/pair_lanes.h"
 
 static const double trusted_sum_min = 0x1p-80;
 
@@ -91,6 +91,14 @@ static bool is_all_zero(const float *values, size_t n) {
     return is_zero(bits);
 }
 
+static bool is_surely_trusted(const pair_stats *stats) {
+    return is_finite_sum(stats->sum_aa) && is_finite_sum(stats->sum_bb) &&
+           is_finite_sum(stats->sum_ab) && is_finite_sum(stats->sum_dd) &&
+           (stats->sum_dd >= trusted_sum_min || stats->max_abs_diff == 0) &&
+           stats->sum_aa >= trusted_sum_min && stats->sum_bb >= trusted_sum_min;
+}
+
+/** Sums of 0 are right when all values are. */
 static bool is_trusted(const pair_stats *stats, const float *a, const float *b) {
     return is_finite_sum(stats->sum_aa) && is_finite_sum(stats->sum_bb) &&
            is_finite_sum(stats->sum_ab) && is_finite_sum(stats->sum_dd) &&
@@ -100,20 +108,30 @@ static bool is_trusted(const pair_stats *stats, const float *a, const float *b) 
 }
 
 void pair_stats_block_f32(pair_stats *out, const float *a, const float *b, size_t n) {
-    pair_lanes_f32(out, a, b, n);
+    kernel_level_current()->pair_f32(out, a, b, n);
     if (!is_trusted(out, a, b)) {
         redo_in_double(out, a, b, n);
     }
 }
 
+static void convert_bf16(float *out, const uint16_t *values, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        out[i] = float_from_bf16(values[i]);
+    }
+}
+
 void pair_stats_block_bf16(pair_stats *out, const uint16_t *a, const uint16_t *b, size_t n) {
+    kernel_level_current()->pair_bf16(out, a, b, n);
+    if (is_surely_trusted(out)) {
+        return;
+    }
     float values_a[PAIR_BLOCK];
     float values_b[PAIR_BLOCK];
-    for (size_t i = 0; i < n; i++) {
-        values_a[i] = float_from_bf16(a[i]);
-        values_b[i] = float_from_bf16(b[i]);
+    convert_bf16(values_a, a, n);
+    convert_bf16(values_b, b, n);
+    if (!is_trusted(out, values_a, values_b)) {
+        redo_in_double(out, values_a, values_b, n);
     }
-    pair_stats_block_f32(out, values_a, values_b, n);
 }
 
 void pair_stats_merge(pair_stats *into, const pair_stats *next) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * float32 to a stored form. The layouts stand in read_blocks.c.
+ * float32 to a stored form. The layouts stand in read_blocks.h.
  *
  * The block types are ggml's quantize_row_*_ref: the scale d is kept in float32 while the codes are
  * made and rounded to binary16 only to be stored. With id = d ? 1 / d : 0:
@@ -19,9 +19,7 @@
  * Source: ggml-quants.c of ggml-org/llama.cpp; gguf-py quants.py.
  */
 #include "kernel/number.h"
-#include "kernel/readers.h"
-
-enum { BLOCK = 32, HALF_BLOCK = 16 };
+#include "kernel/writers.h"
 
 void write_f32(uint8_t *out, const float *values, size_t count) {
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * float32 to ggml's types of few values; the layouts stand in read_small.c.
+ * float32 to ggml's types of few values; the layouts stand in read_small.h.
  *
  *   TQ1_0, TQ2_0   d = max |x|, trit = round(x / d) + 1, halves away from zero
  *   MXFP4          e = floor(log2(max |x|)) - 2 + 127, code = the first nearest of the 16 values
@@ -10,10 +10,9 @@
  *
  * Source: ggml-quants.c of ggml-org/llama.cpp; gguf-py quants.py.
  */
+#include "kernel/e2m1.h"
 #include "kernel/number.h"
-#include "kernel/readers.h"
-
-enum { SUPER = 256 };
+#include "kernel/writers.h"
 
 static float magnitude(float value) {
     return float_from_bits(float_bits(value) & 0x7FFFFFFF);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ggml's IQ blocks of 256: codes point into a grid of rows; signs and scales stand beside them.
+/**
+ * @file read_iq.h  ggml's IQ blocks of 256: codes point into a grid of rows; signs and scales stand
+ * beside them.
  *
  *   TYPE     BYTES                                   ROW  INDEX               SCALE OF A ROW
  *   IQ1_S    d:2 low:32 high:16                      8    8 + 3 bits          d (2 s + 1), 32
@@ -18,11 +19,11 @@
  *
  * Source: ggml-common.h (layouts) and ggml-quants.c (values) of ggml-org/llama.cpp.
  */
+#ifndef WEIR_KERNEL_READ_IQ_H
+#define WEIR_KERNEL_READ_IQ_H
 #include "kernel/iq_tables.h"
 #include "kernel/number.h"
-#include "kernel/readers.h"
-
-enum { SUPER = 256 };
+#include "kernel/read_small.h"
 
 static const float iq2_values[4] = {8, 25, 43, 0};
 static const float iq3_xxs_values[8] = {4, 12, 20, 28, 36, 44, 52, 62};
@@ -47,7 +48,7 @@ static float iq2_scale(float d, unsigned s) {
     return d * (0.5f + (float)s) * 0.25f;
 }
 
-void read_iq2_xxs(float *out, const uint8_t *stored, size_t count) {
+static void read_iq2_xxs(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 66) {
         const float d = float_from_half_at(stored);
         for (size_t group = 0; group < 8; group++) {
@@ -62,7 +63,7 @@ void read_iq2_xxs(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_iq2_xs(float *out, const uint8_t *stored, size_t count) {
+static void read_iq2_xs(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 74) {
         const float d = float_from_half_at(stored);
         for (size_t row = 0; row < 32; row++, out += 8) {
@@ -73,7 +74,7 @@ void read_iq2_xs(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_iq2_s(float *out, const uint8_t *stored, size_t count) {
+static void read_iq2_s(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 82) {
         const float d = float_from_half_at(stored);
         const uint8_t *signs = stored + 34;
@@ -86,7 +87,7 @@ void read_iq2_s(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_iq3_xxs(float *out, const uint8_t *stored, size_t count) {
+static void read_iq3_xxs(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 98) {
         const float d = float_from_half_at(stored);
         for (size_t row = 0; row < 64; row++, out += 4) {
@@ -102,7 +103,7 @@ void read_iq3_xxs(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_iq3_s(float *out, const uint8_t *stored, size_t count) {
+static void read_iq3_s(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 110) {
         const float d = float_from_half_at(stored);
         const uint8_t *high = stored + 66;
@@ -130,7 +131,7 @@ static void put_iq1_row(float *out, unsigned index, float scale, unsigned minus)
 
 /** A word of `high` serves 4 rows: 3 index bits each, then 3 bits of scale and the sign of the
  * shift. */
-void read_iq1_s(float *out, const uint8_t *stored, size_t count) {
+static void read_iq1_s(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 50) {
         const float d = float_from_half_at(stored);
         for (size_t row = 0; row < 32; row++, out += 8) {
@@ -142,7 +143,7 @@ void read_iq1_s(float *out, const uint8_t *stored, size_t count) {
 }
 
 /** A half byte of `high` serves one row: 3 index bits and the sign of the shift. */
-void read_iq1_m(float *out, const uint8_t *stored, size_t count) {
+static void read_iq1_m(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 56) {
         const uint8_t *scales = stored + 48;
         unsigned half = 0;
@@ -159,7 +160,7 @@ void read_iq1_m(float *out, const uint8_t *stored, size_t count) {
 }
 
 /** A group of 32: byte j of 16 holds element j and, above it, element 16 + j. */
-void read_iq4_xs(float *out, const uint8_t *stored, size_t count) {
+static void read_iq4_xs(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 136) {
         const float d = float_from_half_at(stored);
         const unsigned scale_high = load_u16(stored + 2);
@@ -175,3 +176,5 @@ void read_iq4_xs(float *out, const uint8_t *stored, size_t count) {
         }
     }
 }
+
+#endif

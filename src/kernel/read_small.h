@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ggml's blocks whose codes stand for few values: tables, three levels, one bit.
+/**
+ * @file read_small.h  ggml's blocks whose codes stand for few values: tables, three levels, one
+ * bit.
  *
  *   TYPE    ELEMENTS  BYTES              VALUE
  *   IQ4_NL  32        d:2 low:16         d * iq4_values[code]
@@ -18,37 +19,32 @@
  * Source: ggml-common.h and ggml-quants.c of ggml-org/llama.cpp; OCP Microscaling Formats 1.0
  * (E2M1, E8M0).
  */
+#ifndef WEIR_KERNEL_READ_SMALL_H
+#define WEIR_KERNEL_READ_SMALL_H
+#include "kernel/e2m1.h"
 #include "kernel/number.h"
-#include "kernel/readers.h"
 
-enum { SUPER = 256 };
-
-const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                               1,    13,   25,  38,  53,  69,  89,  113};
-const int8_t e2m1_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                      1,    13,   25,  38,  53,  69,  89,  113};
 
 static const uint8_t powers_of_three[5] = {1, 3, 9, 27, 81};
 
 /** Two halves of `half` elements from the low and upper 4 bits of `half` bytes. */
-static void put_table_values(float *out, const int8_t values[static 16], float scale,
-                             const uint8_t *codes, size_t half) {
+static void put_table_values(float *restrict out, const int8_t values[static 16], float scale,
+                             const uint8_t *restrict codes, size_t half) {
     for (size_t j = 0; j < half; j++) {
         out[j] = (float)values[codes[j] & 15] * scale;
         out[j + half] = (float)values[codes[j] >> 4] * scale;
     }
 }
 
-void read_iq4_nl(float *out, const uint8_t *stored, size_t count) {
+static void read_iq4_nl(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= 32, out += 32, stored += 18) {
         put_table_values(out, iq4_values, float_from_half_at(stored), stored + 2, 16);
     }
 }
 
-float mxfp4_scale(uint8_t exponent) {
-    return float_from_bits(exponent < 2 ? 0x00200000u << exponent : (exponent - 1u) << 23);
-}
-
-void read_mxfp4(float *out, const uint8_t *stored, size_t count) {
+static void read_mxfp4(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= 32, out += 32, stored += 17) {
         put_table_values(out, e2m1_values, mxfp4_scale(stored[0]), stored + 1, 16);
     }
@@ -64,7 +60,7 @@ static float nvfp4_scale(uint8_t code) {
                     : (float)mantissa * float_power_of_two(-10);
 }
 
-void read_nvfp4(float *out, const uint8_t *stored, size_t count) {
+static void read_nvfp4(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= 64, stored += 36) {
         for (size_t group = 0; group < 4; group++, out += 16) {
             const uint8_t *codes = stored + 4 + 8 * group;
@@ -84,7 +80,7 @@ static float *put_trits(float *out, const uint8_t *packed, size_t bytes, size_t 
     return out;
 }
 
-void read_tq1_0(float *out, const uint8_t *stored, size_t count) {
+static void read_tq1_0(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 54) {
         const float d = float_from_half_at(stored + 52);
         out = put_trits(out, stored, 32, 5, d);
@@ -94,7 +90,7 @@ void read_tq1_0(float *out, const uint8_t *stored, size_t count) {
 }
 
 /** Bits 2g of 32 bytes are elements 32 g + l; twice. */
-void read_tq2_0(float *out, const uint8_t *stored, size_t count) {
+static void read_tq2_0(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 66) {
         const float d = float_from_half_at(stored + 64);
         for (size_t group = 0; group < 8; group++) {
@@ -106,7 +102,7 @@ void read_tq2_0(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_q1_0(float *out, const uint8_t *stored, size_t count) {
+static void read_q1_0(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= 128, stored += 18) {
         const float d = float_from_half_at(stored);
         for (size_t l = 0; l < 128; l++) {
@@ -114,3 +110,5 @@ void read_q1_0(float *out, const uint8_t *stored, size_t count) {
         }
     }
 }
+
+#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ggml's blocks of 32 with one scale d, or a scale and a minimum m.
+/**
+ * @file read_blocks.h  ggml's blocks of 32 with one scale d, or a scale and a minimum m.
  *
  *   TYPE   BYTES                          VALUE
  *   Q4_0   d:2  low:16                    d * (q - 8)
@@ -16,12 +16,11 @@
  *
  * Source: ggml-common.h (layouts) and ggml-quants.c (values) of ggml-org/llama.cpp.
  */
+#ifndef WEIR_KERNEL_READ_BLOCKS_H
+#define WEIR_KERNEL_READ_BLOCKS_H
 #include "kernel/number.h"
-#include "kernel/readers.h"
 
-enum { BLOCK = 32, HALF_BLOCK = 16 };
-
-void read_q4_0(float *out, const uint8_t *stored, size_t count) {
+static void read_q4_0(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= BLOCK, out += BLOCK, stored += 18) {
         const float d = float_from_half_at(stored);
         const uint8_t *low = stored + 2;
@@ -32,7 +31,7 @@ void read_q4_0(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_q4_1(float *out, const uint8_t *stored, size_t count) {
+static void read_q4_1(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= BLOCK, out += BLOCK, stored += 20) {
         const float d = float_from_half_at(stored);
         const float m = float_from_half_at(stored + 2);
@@ -44,7 +43,7 @@ void read_q4_1(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_q5_0(float *out, const uint8_t *stored, size_t count) {
+static void read_q5_0(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= BLOCK, out += BLOCK, stored += 22) {
         const float d = float_from_half_at(stored);
         const uint32_t high = load_u32(stored + 2);
@@ -58,7 +57,7 @@ void read_q5_0(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_q5_1(float *out, const uint8_t *stored, size_t count) {
+static void read_q5_1(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= BLOCK, out += BLOCK, stored += 24) {
         const float d = float_from_half_at(stored);
         const float m = float_from_half_at(stored + 2);
@@ -73,7 +72,7 @@ void read_q5_1(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_q8_0(float *out, const uint8_t *stored, size_t count) {
+static void read_q8_0(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= BLOCK, out += BLOCK, stored += 34) {
         const float d = float_from_half_at(stored);
         for (size_t j = 0; j < BLOCK; j++) {
@@ -82,7 +81,7 @@ void read_q8_0(float *out, const uint8_t *stored, size_t count) {
     }
 }
 
-void read_q8_1(float *out, const uint8_t *stored, size_t count) {
+static void read_q8_1(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= BLOCK, out += BLOCK, stored += 36) {
         const float d = float_from_half_at(stored);
         for (size_t j = 0; j < BLOCK; j++) {
@@ -90,3 +89,5 @@ void read_q8_1(float *out, const uint8_t *stored, size_t count) {
         }
     }
 }
+
+#endif

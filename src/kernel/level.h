@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file level.h  What runs at a SIMD level.
+ *
+ * level.c is compiled once for each level, with the compiler's flags for it; dispatch.c chooses
+ * one.
+ */
+#ifndef WEIR_KERNEL_LEVEL_H
+#define WEIR_KERNEL_LEVEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/pair_stats.h"
+#include "weir/dtype.h"
+
+/** Fills `count` floats, a whole number of blocks, from bytes of any alignment. */
+typedef void number_reader(float *restrict out, const uint8_t *restrict stored, size_t count);
+
+/**
+ * Sums and counts of a block as if every value and every square were finite and not tiny; nan_* and
+ * inf_* are 0. pair_stats.c says when the result is believed.
+ */
+typedef void pair_lanes_f32(pair_stats *out, const float *a, const float *b, size_t n);
+typedef void pair_lanes_bf16(pair_stats *out, const uint16_t *a, const uint16_t *b, size_t n);
+
+typedef struct kernel_level {
+    pair_lanes_f32 *pair_f32;
+    pair_lanes_bf16 *pair_bf16;
+    number_reader *readers[WEIR_DTYPE_COUNT]; /* NULL: opaque */
+} kernel_level;
+
+/** @return the level in use; static. */
+const kernel_level *kernel_level_current(void);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file read_k.h  ggml's K blocks: 256 elements in groups of 16 or 32, each group with its own
+ * small scale.
+ *
+ *   TYPE  BYTES                                        GROUP  VALUE
+ *   Q2_K  scale:16 low:64 d:2 m:2                      16     (d s) q - (m t)      s, t: 4 bits
+ *   Q3_K  high:32 low:64 scale:12 d:2                  16     (d (s - 32)) (q - 4) s: 6 bits
+ *   Q4_K  d:2 m:2 scale:12 low:128                     32     (d s) q - (m t)      s, t: 6 bits
+ *   Q5_K  d:2 m:2 scale:12 high:32 low:128             32     (d s) q - (m t)      s, t: 6 bits
+ *   Q6_K  low:128 high:64 scale:16 d:2                 16     (d s) (q - 32)       s: signed byte
+ *   Q8_K  d:4 (float32) q:256 sum:32                   256    d q, signed
+ *
+ * d and m are binary16. Each bracket is rounded to float32 on its own. Q8_K is an intermediate of
+ * ggml's dot products; its sums repeat what the codes say.
+ *
+ * Source: ggml-common.h (layouts) and ggml-quants.c (values) of ggml-org/llama.cpp.
+ */
+#ifndef WEIR_KERNEL_READ_K_H
+#define WEIR_KERNEL_READ_K_H
+#include "kernel/number.h"
+
+/** Elements 32 g + l of one half (128 elements) lie in bits 2g of byte l of its 32 bytes. */
+static void read_q2_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 84) {
+        const uint8_t *low = stored + 16;
+        const float d = float_from_half_at(stored + 80);
+        const float m = float_from_half_at(stored + 82);
+        for (size_t group = 0; group < 16; group++) {
+            const float scale = d * (float)(stored[group] & 15);
+            const float min = m * (float)(stored[group] >> 4);
+            const uint8_t *bytes = low + 32 * (group / 8) + 16 * (group % 2);
+            const unsigned shift = 2 * (unsigned)(group / 2 % 4);
+            for (size_t l = 0; l < 16; l++) {
+                out[16 * group + l] = scale * (float)(bytes[l] >> shift & 3) - min;
+            }
+        }
+    }
+}
+
+/**
+ * Scale `group` of 16, 6 bits: the low 4 in bytes 0 .. 7 (groups 8 .. 15 in their upper halves),
+ * the high 2 in bytes 8 .. 11, a pair for each of the groups g, g + 4, g + 8, g + 12.
+ */
+static int q3_k_scale(const uint8_t scales[static 12], size_t group) {
+    const int low = group < 8 ? scales[group] & 15 : scales[group - 8] >> 4;
+    const int high = scales[8 + group % 4] >> 2 * (group / 4) & 3;
+    return (low | high << 4) - 32;
+}
+
+/** As Q2_K; a clear bit of `high` takes 4 away: bit group / 2 of byte l or 16 + l. */
+static void read_q3_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 110) {
+        const float d = float_from_half_at(stored + 108);
+        for (size_t group = 0; group < 16; group++) {
+            const float scale = d * (float)q3_k_scale(stored + 96, group);
+            const uint8_t *high = stored + 16 * (group % 2);
+            const uint8_t *low = stored + 32 + 32 * (group / 8) + 16 * (group % 2);
+            const unsigned shift = 2 * (unsigned)(group / 2 % 4);
+            for (size_t l = 0; l < 16; l++) {
+                const int code = (low[l] >> shift & 3) | (high[l] >> group / 2 & 1) << 2;
+                out[16 * group + l] = scale * (float)(code - 4);
+            }
+        }
+    }
+}
+
+/** The scales d s and minima m t of the 8 groups of Q4_K and Q5_K. */
+typedef struct k_scales {
+    float scale[8];
+    float min[8];
+} k_scales;
+
+/**
+ * s and t have 6 bits each in 12 bytes: groups 0 .. 3 in the low 6 bits of bytes 0 .. 3 and 4 .. 7;
+ * groups 4 .. 7 in the halves of bytes 8 .. 11, with their upper 2 bits in the upper bits of bytes
+ * 0 .. 3 and 4 .. 7.
+ */
+static k_scales get_k_scales(const uint8_t *block) {
+    const float d = float_from_half_at(block);
+    const float m = float_from_half_at(block + 2);
+    const uint8_t *packed = block + 4;
+    k_scales out;
+    for (size_t i = 0; i < 4; i++) {
+        out.scale[i] = d * (float)(packed[i] & 63);
+        out.min[i] = m * (float)(packed[i + 4] & 63);
+        out.scale[i + 4] = d * (float)((packed[i + 8] & 15) | (packed[i] >> 6) << 4);
+        out.min[i + 4] = m * (float)(packed[i + 8] >> 4 | (packed[i + 4] >> 6) << 4);
+    }
+    return out;
+}
+
+/** Groups 2p and 2p + 1 share 32 bytes: low and upper 4 bits. */
+static void read_q4_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
+    for (; count; count -= SUPER, stored += 144) {
+        const k_scales of = get_k_scales(stored);
+        for (size_t group = 0; group < 8; group += 2, out += 64) {
+            const uint8_t *low = stored + 16 + 16 * group;
+            for (size_t l = 0; l < 32; l++) {
+                out[l] = of.scale[group] * (float)(low[l] & 15) - of.min[group];
+                out[l + 32] = of.scale[group + 1] * (float)(low[l] >> 4) - of.min[group + 1];
+            }
+        }
+    }
+}
+
+/** As Q4_K; bit `group` of byte l of `high` is the fifth bit. */
+static void read_q5_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
+    for (; count; count -= SUPER, stored += 176) {
+        const k_scales of = get_k_scales(stored);
+        const uint8_t *high = stored + 16;
+        for (size_t group = 0; group < 8; group += 2, out += 64) {
+            const uint8_t *low = stored + 48 + 16 * group;
+            for (size_t l = 0; l < 32; l++) {
+                const int first = (low[l] & 15) | (high[l] >> group & 1) << 4;
+                const int second = low[l] >> 4 | (high[l] >> (group + 1) & 1) << 4;
+                out[l] = of.scale[group] * (float)first - of.min[group];
+                out[l + 32] = of.scale[group + 1] * (float)second - of.min[group + 1];
+            }
+        }
+    }
+}
+
+/**
+ * A half of 128 elements has 64 bytes of `low` and 32 of `high`. Quarter g (32 elements) takes the
+ * low 4 bits of low[32 (g mod 2) + l], or the upper ones for g >= 2, and bits 2g of high[l]. Two
+ * scales a quarter: this is one of its halves, `scale` being that of the first quarter.
+ */
+static void put_q6_k_half(float *restrict out, const uint8_t *restrict low,
+                          const uint8_t *restrict high, const int8_t *scale, float d) {
+    const float scales[4] = {d * (float)scale[0], d * (float)scale[2], d * (float)scale[4],
+                             d * (float)scale[6]};
+    for (size_t l = 0; l < 16; l++) {
+        const int first = (low[l] & 15) | (high[l] & 3) << 4;
+        const int second = (low[l + 32] & 15) | (high[l] >> 2 & 3) << 4;
+        const int third = low[l] >> 4 | (high[l] >> 4 & 3) << 4;
+        const int fourth = low[l + 32] >> 4 | (high[l] >> 6) << 4;
+        out[l] = scales[0] * (float)(first - 32);
+        out[l + 32] = scales[1] * (float)(second - 32);
+        out[l + 64] = scales[2] * (float)(third - 32);
+        out[l + 96] = scales[3] * (float)(fourth - 32);
+    }
+}
+
+static void read_q6_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
+    for (; count; count -= SUPER, stored += 210) {
+        const float d = float_from_half_at(stored + 208);
+        const int8_t *scale = (const int8_t *)stored + 192;
+        for (size_t half = 0; half < 2; half++, out += 128, scale += 8) {
+            const uint8_t *low = stored + 64 * half;
+            const uint8_t *high = stored + 128 + 32 * half;
+            put_q6_k_half(out, low, high, scale, d);
+            put_q6_k_half(out + 16, low + 16, high + 16, scale + 1, d);
+        }
+    }
+}
+
+static void read_q8_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
+    for (; count; count -= SUPER, out += SUPER, stored += 292) {
+        const float d = float_from_bits(load_u32(stored));
+        for (size_t l = 0; l < SUPER; l++) {
+            out[l] = d * (float)(int8_t)stored[4 + l];
+        }
+    }
+}
+
+#endif
