@@ -255,8 +255,8 @@ static size_t add_cases(bench_case *cases) {
 
 int main(int argc, char **argv) {
     static bench_case cases[CASES_MAX];
-    const size_t bytes = (size_t)(argc > 1 ? atoi(argv[1]) : 512) << 20;
-    const size_t rounds = (size_t)(argc > 2 ? atoi(argv[2]) : 15);
+    const size_t bytes = (size_t)(argc > 1 ? strtoul(argv[1], NULL, 10) : 512) << 20;
+    const size_t rounds = (size_t)(argc > 2 ? strtoul(argv[2], NULL, 10) : 15);
     if (bytes < (size_t)CACHED_BYTES * 256 || rounds < 1 || rounds > ROUNDS_MAX) {
         (void)fprintf(stderr, "usage: bench_kernel [MIB [PAIRS]]\n");
         return 2;
