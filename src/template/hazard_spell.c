@@ -12,7 +12,7 @@ enum {
     VARIABLE_BYTES_MAX = 256,
     REPEAT_MAX = 64,
     CHANGES_MAX = 512, /* of one statement; each moves the rest of the spelling */
-    CAPTURE_TOKENS_MAX = 1024,
+    CAPTURE_TOKENS_MAX = 256,
     PLACEHOLDER_BYTES_MAX = 5,
 };
 
