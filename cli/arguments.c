@@ -157,9 +157,9 @@ static exit_status take_operands(invocation *call, poptContext context) {
     if (call->operand_count < command->operands_min) {
         return failure_of_usage(command, "%s needs %s", command->name, command->operands);
     }
-    if (call->operand_count > command->operands_max) {
+    if (operands && call->operand_count > command->operands_max) {
         return failure_of_usage(command, "one argument too many: '%s'",
-                                call->operands[command->operands_max]);
+                                operands[command->operands_max]);
     }
     return EXIT_DONE;
 }

@@ -108,16 +108,16 @@ struct invocation {
 };
 
 /** @return the row of a verb, or NULL. */
-const cli_command *command_find(const char *name);
+const cli_command *command_find(const char *verb);
 
 /** @return the `index`-th verb in the order of help, or NULL past the end. */
 const cli_command *command_at(size_t index);
 
 /** @return whether a later version has this verb. */
-bool command_is_planned(const char *name);
+bool command_is_planned(const char *verb);
 
 /** @return the verb that a mistyped name is nearest to, or NULL when none is near. */
-const cli_command *command_nearest(const char *name);
+const cli_command *command_nearest(const char *verb);
 
 /** @return the `index`-th exit status in rising order, or NULL past the end. */
 const exit_status_info *exit_status_at(size_t index);

@@ -58,8 +58,11 @@ exit_status failure_report(const invocation *call, const weir_error *err) {
 static void copy_printable(char *out, size_t size, const char *text) {
     size_t length = 0;
     for (; text[length] && length + 1 < size; length++) {
-        const unsigned char c = (unsigned char)text[length];
-        out[length] = c >= ' ' && c < 0x7f ? (char)c : '?';
+        const char c = text[length];
+        out[length] = '?';
+        if (c >= ' ' && c < 0x7f) {
+            out[length] = c;
+        }
     }
     out[length] = '\0';
 }
@@ -75,8 +78,8 @@ exit_status failure_of_system(const invocation *call, const char *file, const ch
 
 exit_status failure_of_usage(const cli_command *command, const char *format, ...) {
     va_list arguments;
-    va_start(arguments, format);
     (void)fputs("weir: ", stderr);
+    va_start(arguments, format);
     (void)vfprintf(stderr, format, arguments);
     va_end(arguments);
     if (command) {

@@ -181,8 +181,8 @@ void session_hint(const cli_session *session, const char *format, ...) {
         return;
     }
     va_list arguments;
-    va_start(arguments, format);
     (void)fputs("next: ", stderr);
+    va_start(arguments, format);
     (void)vfprintf(stderr, format, arguments);
     (void)fputc('\n', stderr);
     va_end(arguments);
