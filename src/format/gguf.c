@@ -394,12 +394,14 @@ weir_code gguf_read(checkpoint *model, gguf_split *split, weir_source *source, u
                     const checkpoint_options *options, weir_findings *findings, weir_error *err) {
     static const checkpoint_options defaults = {0};
     const size_t first = model->tensors.count;
+    const vocabulary before = model->vocabulary;
     WEIR_CLEANUP(byte_reader_release) byte_reader bytes = {0};
     WEIR_TRY(byte_reader_init(&bytes, source, 0, weir_source_size(source), err));
     const weir_code code =
         read_file(model, split, &bytes, file, options ? options : &defaults, findings, err);
     if (code != WEIR_OK) {
         model->tensors.count = first;
+        model->vocabulary = before;
     }
     return code;
 }

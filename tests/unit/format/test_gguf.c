@@ -1058,6 +1058,21 @@ static void a_file_that_fails_leaves_earlier_tensors_alone(void **state) {
     release(result);
 }
 
+static void a_file_that_fails_leaves_its_templates_and_no_vocabulary(void **state) {
+    (void)state;
+    static writer out;
+    put_model(&out);
+
+    fixture *result = read_bytes(out.bytes, out.len - 1, NULL);
+
+    assert_int_equal(result->code, WEIR_ERR_FORMAT);
+    assert_int_equal(result->model.template_count, 2);
+    assert_int_equal(result->model.vocabulary.count, 0);
+    assert_null(result->model.vocabulary.tokens);
+    assert_null(result->model.vocabulary.file);
+    release(result);
+}
+
 /* ---- the hostile corpus ---- */
 
 static weir_verdict verdict_on(const char *path) {
@@ -1208,6 +1223,7 @@ int main(void) {
         cmocka_unit_test(a_file_cut_anywhere_is_malformed),
         cmocka_unit_test(changed_bytes_never_leave_a_tensor_outside_the_file),
         cmocka_unit_test(a_file_that_fails_leaves_earlier_tensors_alone),
+        cmocka_unit_test(a_file_that_fails_leaves_its_templates_and_no_vocabulary),
         cmocka_unit_test(the_corpus_gets_the_verdicts_of_its_manifest),
         cmocka_unit_test(split_names_are_taken_apart),
         cmocka_unit_test(split_names_are_formed),
