@@ -80,7 +80,8 @@ static void read_iq2_s(float *restrict out, const uint8_t *restrict stored, size
         const uint8_t *signs = stored + 34;
         const uint8_t *high = stored + 66;
         for (size_t row = 0; row < 32; row++, out += 8) {
-            const unsigned index = stored[2 + row] | (high[row / 4] >> 2 * (row % 4) & 3u) << 8;
+            const unsigned upper = (unsigned)high[row / 4] >> 2 * (row % 4) & 3;
+            const unsigned index = stored[2 + row] | upper << 8;
             const unsigned s = stored[74 + row / 4] >> 4 * (row / 2 % 2) & 15;
             put_iq2_row(out, iq2_s_grid[index], iq2_scale(d, s), signs[row]);
         }
@@ -111,7 +112,8 @@ static void read_iq3_s(float *restrict out, const uint8_t *restrict stored, size
         for (size_t row = 0; row < 64; row++, out += 4) {
             const unsigned s = stored[106 + row / 16] >> 4 * (row / 8 % 2) & 15;
             const float scale = d * (float)(1 + 2 * s);
-            const unsigned index = stored[2 + row] | (high[row / 8] >> row % 8 & 1u) << 8;
+            const unsigned upper = (unsigned)high[row / 8] >> row % 8 & 1;
+            const unsigned index = stored[2 + row] | upper << 8;
             const unsigned values = iq3_s_grid[index];
             for (size_t j = 0; j < 4; j++) {
                 out[j] = with_sign(scale * iq3_s_values[values >> 4 * j & 7],
