@@ -80,11 +80,12 @@ static part_list one_part(weir_role role, uint64_t outputs) {
 
 static part_list rope_part(weir_role role, uint64_t outputs, const hyperparameters *shape) {
     const uint64_t heads = role == WEIR_ROLE_K ? shape->kv_heads : shape->heads;
-    if (heads == 0 || outputs % heads != 0 || outputs / heads % 2 != 0 || outputs == 0) {
+    const uint64_t head = heads > 0 && outputs % heads == 0 ? outputs / heads : 0;
+    if (head == 0 || head % 2 != 0 || (shape->head_dim > 0 && head != shape->head_dim)) {
         return (part_list){0};
     }
     part_list parts = one_part(role, outputs);
-    parts.items[0].head_rows = outputs / heads;
+    parts.items[0].head_rows = head;
     return parts;
 }
 

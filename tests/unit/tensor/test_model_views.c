@@ -105,6 +105,7 @@ static void a_shape_that_contradicts_its_layout_has_no_role(void **state) {
     } rows[] = {
         {"llama", "blk.0.attn_q.weight", "10,4"}, /* 4 heads */
         {"llama", "blk.0.attn_q.weight", "12,4"}, /* 4 heads of 3 rows */
+        {"llama", "blk.0.attn_q.weight", "16,4"}, /* 4 heads of 2 rows are stated */
         {"llama", "blk.0.attn_q.weight", "0,4"},
         {"llama", "blk.0.ffn_up_exps.weight", "3,4"},
         {"llama", "blk.0.ffn_up_exps.weight", "3,2,4"}, /* of 4 experts */
