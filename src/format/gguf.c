@@ -48,8 +48,6 @@ static void layout_release_cleanup(layout *data) {
     gguf_names_release(&data->names);
 }
 
-/* ---- header ---- */
-
 static bool counts_fit(const header *counts, uint64_t left) {
     return counts->tensors <= left / TENSOR_INFO_BYTES_MIN &&
            counts->pairs <= left / GGUF_PAIR_BYTES_MIN &&
@@ -114,8 +112,6 @@ static weir_code read_header(header *out, byte_reader *bytes, weir_error *err) {
     }
     return WEIR_OK;
 }
-
-/* ---- tensor infos ---- */
 
 /* One info while it is read; `dims` innermost first. */
 typedef struct info {
@@ -284,8 +280,6 @@ static weir_code read_infos(checkpoint *model, layout *data, byte_reader *bytes,
     return WEIR_OK;
 }
 
-/* ---- data ---- */
-
 /* Turn offsets from the start of the data into offsets from the start of the file. */
 static weir_code place_tensors(stored_tensor *tensors, size_t count, uint64_t data_begin,
                                const weir_source *source, weir_error *err) {
@@ -341,8 +335,6 @@ static weir_code read_tensors(checkpoint *model, byte_reader *bytes, uint64_t co
     remark_trailing(bytes->source, data_end, findings);
     return WEIR_OK;
 }
-
-/* ---- the whole ---- */
 
 /* A model whose head is not stored uses its embedding, unless it is an encoder. */
 static void find_tied_head(checkpoint *model, size_t first, const gguf_metadata *metadata,

@@ -28,9 +28,11 @@ typedef struct gguf_split {
  * @param file     index that the tensors get
  * @param options  NULL for defaults
  * @return WEIR_OK; WEIR_ERR_FORMAT with the byte; WEIR_ERR_LIMIT; WEIR_ERR_UNSUPPORTED (version 1,
- *         big-endian); WEIR_ERR_IO; WEIR_ERR_NOMEM. On failure no tensors of this file stay in the
- * table. Cost: one sequential read of what precedes the data; 64 KiB and what is kept. Source:
- * ggml/docs/gguf.md; llama.cpp ggml/src/gguf.cpp for what is refused. docs/formats/gguf.md.
+ *         big-endian); WEIR_ERR_IO; WEIR_ERR_NOMEM. On failure no tensors of this file and no
+ *         vocabulary stay; claims and templates do, for they are worth showing.
+ *
+ * Cost: one sequential read of what precedes the data; 64 KiB and what is kept.
+ * Source: ggml/docs/gguf.md; llama.cpp ggml/src/gguf.cpp for what is refused; docs/formats/gguf.md.
  */
 weir_code gguf_read(checkpoint *model, gguf_split *split, weir_source *source, uint32_t file,
                     const checkpoint_options *options, weir_findings *findings, weir_error *err);

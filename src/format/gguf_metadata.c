@@ -2,7 +2,7 @@
 /*
  * Key-value pairs, one after the other, little-endian:
  *   key    string: u64 length, bytes
- *   type   u32, see `kinds`
+ *   type   u32, see gguf_value.h
  *   value  a number of that type; a string; or an array: u32 type, u64 count, elements
  * Only what somebody asks for is kept: the first elements of an array, token strings, the hash of
  * the merges, templates. Sources: ggml/docs/gguf.md "File Structure"; llama.cpp ggml/src/gguf.cpp.
@@ -10,7 +10,6 @@
 #include "format/gguf_metadata.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,39 +19,11 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "format/gguf_names.h"
+#include "format/gguf_value.h"
 #include "io/digest.h"
-
-typedef enum value_kind {
-    KIND_U8,
-    KIND_I8,
-    KIND_U16,
-    KIND_I16,
-    KIND_U32,
-    KIND_I32,
-    KIND_F32,
-    KIND_BOOL,
-    KIND_STRING,
-    KIND_ARRAY,
-    KIND_U64,
-    KIND_I64,
-    KIND_F64,
-    KIND_COUNT,
-} value_kind;
-
-static const struct {
-    const char *name;
-    uint8_t bytes; /* of one value; the least for a string */
-} kinds[KIND_COUNT] = {
-    [KIND_U8] = {"u8", 1},   [KIND_I8] = {"i8", 1},        [KIND_U16] = {"u16", 2},
-    [KIND_I16] = {"i16", 2}, [KIND_U32] = {"u32", 4},      [KIND_I32] = {"i32", 4},
-    [KIND_F32] = {"f32", 4}, [KIND_BOOL] = {"bool", 1},    [KIND_STRING] = {"string", 8},
-    [KIND_U64] = {"u64", 8}, [KIND_ARRAY] = {"array", 12}, [KIND_I64] = {"i64", 8},
-    [KIND_F64] = {"f64", 8},
-};
 
 enum {
     LABEL_BYTES_MAX = 320,
-    NUMBER_TEXT_BYTES = 32,
     SHOWN_ELEMENTS = 3,
     SHOWN_STRING_BYTES = 64,
     COMPARED_ELEMENTS_MAX = 4096, /* longer arrays are not per-layer numbers */
@@ -79,15 +50,6 @@ typedef struct pair {
     char label[LABEL_BYTES_MAX]; /* the key, printable */
     uint32_t kind;
 } pair;
-
-/* A number of any kind. */
-typedef struct number {
-    value_kind kind;
-    bool is_whole; /* not negative, without a fraction: `value` holds it */
-    uint64_t value;
-    int64_t negative;
-    double real;
-} number;
 
 static bool key_is(const pair *item, const char *key) {
     return item->key.len == strlen(key) && memcmp(item->key.text, key, item->key.len) == 0;
@@ -132,113 +94,6 @@ static weir_code read_length(uint64_t *out, const reading *in, const char *what,
     return WEIR_OK;
 }
 
-/* ---- numbers ---- */
-
-static void set_signed(number *out, int64_t value) {
-    out->is_whole = value >= 0;
-    out->value = (uint64_t)value;
-    out->negative = value;
-}
-
-static weir_code read_real(number *out, byte_reader *bytes, weir_error *err) {
-    if (out->kind == KIND_F64) {
-        return byte_reader_f64(&out->real, bytes, "an f64", err);
-    }
-    float single;
-    WEIR_TRY(byte_reader_f32(&single, bytes, "an f32", err));
-    out->real = (double)single;
-    return WEIR_OK;
-}
-
-static weir_code read_signed(number *out, byte_reader *bytes, weir_error *err) {
-    uint8_t byte;
-    uint16_t half;
-    uint32_t word;
-    uint64_t whole;
-    switch (kinds[out->kind].bytes) {
-    case 1:
-        WEIR_TRY(byte_reader_u8(&byte, bytes, "an i8", err));
-        set_signed(out, (int8_t)byte);
-        return WEIR_OK;
-    case 2:
-        WEIR_TRY(byte_reader_u16(&half, bytes, "an i16", err));
-        set_signed(out, (int16_t)half);
-        return WEIR_OK;
-    case 4:
-        WEIR_TRY(byte_reader_u32(&word, bytes, "an i32", err));
-        set_signed(out, (int32_t)word);
-        return WEIR_OK;
-    default:
-        WEIR_TRY(byte_reader_u64(&whole, bytes, "an i64", err));
-        set_signed(out, (int64_t)whole);
-        return WEIR_OK;
-    }
-}
-
-static weir_code read_unsigned(number *out, byte_reader *bytes, weir_error *err) {
-    uint8_t byte;
-    uint16_t half;
-    uint32_t word;
-    out->is_whole = true;
-    switch (kinds[out->kind].bytes) {
-    case 1:
-        WEIR_TRY(byte_reader_u8(&byte, bytes, "a u8 or bool", err));
-        out->value = byte;
-        return WEIR_OK;
-    case 2:
-        WEIR_TRY(byte_reader_u16(&half, bytes, "a u16", err));
-        out->value = half;
-        return WEIR_OK;
-    case 4:
-        WEIR_TRY(byte_reader_u32(&word, bytes, "a u32", err));
-        out->value = word;
-        return WEIR_OK;
-    default:
-        return byte_reader_u64(&out->value, bytes, "a u64", err);
-    }
-}
-
-/* `kind` is neither a string nor an array. */
-static weir_code read_number(number *out, byte_reader *bytes, value_kind kind, weir_error *err) {
-    *out = (number){.kind = kind};
-    if (kind == KIND_F32 || kind == KIND_F64) {
-        return read_real(out, bytes, err);
-    }
-    if (kind == KIND_I8 || kind == KIND_I16 || kind == KIND_I32 || kind == KIND_I64) {
-        return read_signed(out, bytes, err);
-    }
-    return read_unsigned(out, bytes, err);
-}
-
-/* The shortest decimal that reads back as the same number. */
-static void format_real(char out[static NUMBER_TEXT_BYTES], const number *real) {
-    if (isnan(real->real)) {
-        (void)snprintf(out, NUMBER_TEXT_BYTES, "nan");
-        return;
-    }
-    const bool is_single = real->kind == KIND_F32;
-    const int digits_max = is_single ? 9 : 17;
-    for (int digits = is_single ? 6 : 15; digits <= digits_max; digits++) {
-        (void)snprintf(out, NUMBER_TEXT_BYTES, "%.*g", digits, real->real);
-        const double again = strtod(out, NULL);
-        if (is_single ? (float)again == (float)real->real : again == real->real) {
-            return;
-        }
-    }
-}
-
-static void format_number(char out[static NUMBER_TEXT_BYTES], const number *value) {
-    if (value->kind == KIND_F32 || value->kind == KIND_F64) {
-        format_real(out, value);
-    } else if (value->kind == KIND_BOOL) {
-        (void)snprintf(out, NUMBER_TEXT_BYTES, "%s", value->value ? "true" : "false");
-    } else if (value->is_whole) {
-        (void)snprintf(out, NUMBER_TEXT_BYTES, "%" PRIu64, value->value);
-    } else {
-        (void)snprintf(out, NUMBER_TEXT_BYTES, "%" PRId64, value->negative);
-    }
-}
-
 static weir_code keep_number(const reading *in, const pair *item, uint64_t value, weir_error *err) {
     gguf_metadata *out = in->out;
     void *numbers = out->numbers;
@@ -250,11 +105,11 @@ static weir_code keep_number(const reading *in, const pair *item, uint64_t value
     return WEIR_OK;
 }
 
-static weir_code check_alignment(const reading *in, const pair *item, const number *value,
+static weir_code check_alignment(const reading *in, const pair *item, const gguf_value *value,
                                  uint64_t offset, weir_error *err) {
-    if (item->kind != KIND_U32) {
+    if (item->kind != GGUF_KIND_U32) {
         return fail_at(in, item->key.offset, "general.alignment of type u32",
-                       kinds[item->kind].name, err);
+                       gguf_kinds[item->kind].name, err);
     }
     if (value->value == 0 || (value->value & (value->value - 1)) != 0) {
         return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
@@ -271,23 +126,21 @@ static void remark_truth(const reading *in, const pair *item) {
 
 static weir_code read_scalar(const reading *in, const pair *item, weir_error *err) {
     const uint64_t offset = byte_reader_offset(in->bytes);
-    number value;
-    WEIR_TRY(read_number(&value, in->bytes, (value_kind)item->kind, err));
+    gguf_value value;
+    WEIR_TRY(gguf_value_read(&value, in->bytes, (gguf_kind)item->kind, err));
     if (key_is(item, "general.alignment")) {
         WEIR_TRY(check_alignment(in, item, &value, offset, err));
     }
-    if (value.kind == KIND_BOOL && value.value > 1) {
+    if (value.kind == GGUF_KIND_BOOL && value.value > 1) {
         remark_truth(in, item);
     }
     if (value.is_whole) {
         WEIR_TRY(keep_number(in, item, value.value, err));
     }
-    char text[NUMBER_TEXT_BYTES];
-    format_number(text, &value);
+    char text[GGUF_VALUE_TEXT_BYTES];
+    gguf_value_format(text, &value);
     return add_claim(in, item, text, strlen(text), err);
 }
-
-/* ---- strings ---- */
 
 /* "tokenizer.chat_template" is the default one, "tokenizer.chat_template.NAME" is NAME. */
 static const char *find_template_name(const pair *item) {
@@ -358,8 +211,6 @@ static weir_code read_string(const reading *in, const pair *item, weir_error *er
     }
     return byte_reader_skip(in->bytes, len - shown, "a string", err);
 }
-
-/* ---- arrays ---- */
 
 /* What becomes of the strings of one array. */
 typedef struct string_sink {
@@ -471,13 +322,13 @@ static weir_code read_strings(const reading *in, const pair *item, uint64_t coun
 
 /* Numbers are shown up to SHOWN_ELEMENTS and compared while there may be one per layer; strings and
    bools are all looked at. What is not needed is not read. */
-static uint64_t looked_at_elements(value_kind kind, uint64_t count) {
+static uint64_t looked_at_elements(gguf_kind kind, uint64_t count) {
     const bool is_skipped =
-        kind != KIND_STRING && kind != KIND_BOOL && count > COMPARED_ELEMENTS_MAX;
+        kind != GGUF_KIND_STRING && kind != GGUF_KIND_BOOL && count > COMPARED_ELEMENTS_MAX;
     return is_skipped ? SHOWN_ELEMENTS : count;
 }
 
-static weir_code read_numbers(const reading *in, const pair *item, value_kind kind, uint64_t count,
+static weir_code read_numbers(const reading *in, const pair *item, gguf_kind kind, uint64_t count,
                               weir_error *err) {
     WEIR_CLEANUP(text_buffer_release) text_buffer shown = {0};
     text_buffer_format(&shown, "[%" PRIu64 "]", count);
@@ -486,18 +337,19 @@ static weir_code read_numbers(const reading *in, const pair *item, value_kind ki
     bool has_odd_truth = false;
     uint64_t first = 0;
     for (uint64_t i = 0; i < looked_at; i++) {
-        number value;
-        WEIR_TRY(read_number(&value, in->bytes, kind, err));
+        gguf_value value;
+        WEIR_TRY(gguf_value_read(&value, in->bytes, kind, err));
         first = i == 0 ? value.value : first;
         is_constant = is_constant && value.is_whole && value.value == first;
-        has_odd_truth = has_odd_truth || (kind == KIND_BOOL && value.value > 1);
+        has_odd_truth = has_odd_truth || (kind == GGUF_KIND_BOOL && value.value > 1);
         if (i < SHOWN_ELEMENTS) {
-            char text[NUMBER_TEXT_BYTES];
-            format_number(text, &value);
+            char text[GGUF_VALUE_TEXT_BYTES];
+            gguf_value_format(text, &value);
             text_buffer_format(&shown, "%s%s", i ? ", " : " ", text);
         }
     }
-    WEIR_TRY(byte_reader_skip(in->bytes, (count - looked_at) * kinds[kind].bytes, "an array", err));
+    WEIR_TRY(
+        byte_reader_skip(in->bytes, (count - looked_at) * gguf_kinds[kind].bytes, "an array", err));
     if (count > SHOWN_ELEMENTS) {
         text_buffer_format(&shown, " ...");
     }
@@ -519,36 +371,34 @@ static weir_code read_array(const reading *in, const pair *item, weir_error *err
     uint64_t count;
     WEIR_TRY(byte_reader_u32(&element, in->bytes, "an array's type", err));
     WEIR_TRY(byte_reader_u64(&count, in->bytes, "an array's length", err));
-    if (element >= KIND_COUNT || element == KIND_ARRAY) {
+    if (element >= GGUF_KIND_COUNT || element == GGUF_KIND_ARRAY) {
         return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
                          "an array of numbers, bools or strings",
-                         element == KIND_ARRAY ? "an array of arrays (type %" PRIu32 ")"
-                                               : "type %" PRIu32,
+                         element == GGUF_KIND_ARRAY ? "an array of arrays (type %" PRIu32 ")"
+                                                    : "type %" PRIu32,
                          element);
     }
     const uint64_t left = byte_reader_left(in->bytes);
-    if (count > GGUF_ARRAY_COUNT_MAX || count > left / kinds[element].bytes) {
+    if (count > GGUF_ARRAY_COUNT_MAX || count > left / gguf_kinds[element].bytes) {
         return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset + sizeof element).text,
                          "an array that ends inside the file and has at most 2^30 elements",
                          "%" PRIu64 " elements of type %s, %" PRIu64 " bytes left", count,
-                         kinds[element].name, left);
+                         gguf_kinds[element].name, left);
     }
     if (key_is(item, "general.alignment")) {
         return fail_at(in, item->key.offset, "general.alignment of type u32", "an array", err);
     }
-    in->out->elements += looked_at_elements((value_kind)element, count);
+    in->out->elements += looked_at_elements((gguf_kind)element, count);
     if (in->out->elements > GGUF_ELEMENTS_MAX) {
         return weir_fail(err, WEIR_ERR_LIMIT, in->file, at_byte(offset).text,
                          "arrays of at most 33554432 strings and bools together",
                          "%" PRIu64 " with this one", in->out->elements);
     }
-    if (element == KIND_STRING) {
+    if (element == GGUF_KIND_STRING) {
         return read_strings(in, item, count, err);
     }
-    return read_numbers(in, item, (value_kind)element, count, err);
+    return read_numbers(in, item, (gguf_kind)element, count, err);
 }
-
-/* ---- pairs ---- */
 
 static bool has_control_bytes(const char *text, size_t len) {
     for (size_t i = 0; i < len; i++) {
@@ -595,14 +445,14 @@ static weir_code read_pair(const reading *in, gguf_names *keys, weir_error *err)
     }
     const uint64_t offset = byte_reader_offset(in->bytes);
     WEIR_TRY(byte_reader_u32(&item.kind, in->bytes, "a value's type", err));
-    if (item.kind >= KIND_COUNT) {
+    if (item.kind >= GGUF_KIND_COUNT) {
         return weir_fail(err, WEIR_ERR_FORMAT, in->file, at_byte(offset).text,
                          "a value type from 0 to 12", "%" PRIu32, item.kind);
     }
-    if (item.kind == KIND_ARRAY) {
+    if (item.kind == GGUF_KIND_ARRAY) {
         return read_array(in, &item, err);
     }
-    if (item.kind != KIND_STRING) {
+    if (item.kind != GGUF_KIND_STRING) {
         return read_scalar(in, &item, err);
     }
     if (key_is(&item, "general.alignment")) {

@@ -17,7 +17,8 @@
 
 enum { BYTE_READER_VIEW_MAX = 64 << 10 };
 
-/** Release with byte_reader_release(). Fields are private. Not for two threads at once. */
+/** Release with byte_reader_release(). `source` may be read, the rest is private. Not for two
+ * threads at once. */
 typedef struct byte_reader {
     weir_source *source;
     unsigned char *buffer;
