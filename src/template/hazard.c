@@ -356,6 +356,15 @@ static void judge_access(hazard_scan *scan, size_t i, const char *text, size_t l
     }
 }
 
+static bool is_word_byte(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* Inside a longer word a name can only be reached by cutting it out. */
+static bool is_embedded(const char *text, size_t begin, size_t end, size_t len) {
+    return (begin > 0 && is_word_byte(text[begin - 1])) || (end < len && is_word_byte(text[end]));
+}
+
 static bool has_byte(const char *text, size_t len, const char *bytes) {
     for (size_t i = 0; i < len; i++) {
         if (strchr(bytes, text[i]) && text[i]) {
@@ -387,7 +396,8 @@ static void judge_literal_text(hazard_scan *scan, size_t i, const hazard_stateme
     }
     const bool is_formatted = statement->has_format && is_format_field(text, begin, end, len);
     const bool is_output = statement->is_output && !is_nested;
-    const bool is_prose = has_byte(text, len, " \n/<`");
+    const bool is_safe = is_embedded(text, begin, end, len) && !hazard_is(scan, i + 1, "[");
+    const bool is_prose = is_safe || has_byte(text, len, " \n/<`");
     if (is_formatted || (!is_output && !is_prose && !is_only_compared(scan, i))) {
         add_token(scan, &internal_name, i);
     }
@@ -565,6 +575,7 @@ static void judge_tokens(hazard_scan *scan) {
     for (size_t i = 0; next_statement(scan, i, &statement); i = statement.end) {
         bind_names(scan, &statement);
     }
+    hazard_spell_captures(scan);
     for (size_t i = 0; next_statement(scan, i, &statement); i = statement.end) {
         judge_statement(scan, &statement);
     }
@@ -573,7 +584,6 @@ static void judge_tokens(hazard_scan *scan) {
             judge_padding(scan, i);
         }
     }
-    hazard_spell_captures(scan);
 }
 
 weir_code template_scan(const char *text, size_t len, const char *file, const char *at,

@@ -93,7 +93,8 @@ void hazard_add(hazard_scan *scan, const hazard_rule *rule, size_t token, const 
  * repetition and changes of case done. A name that only then appears was hidden on purpose.
  */
 void hazard_spell(hazard_scan *scan, const hazard_statement *statement);
-/** The same for the text between {% set x %} or {% macro x() %} and its end. */
+/** The same for the text between {% set x %} or {% macro x() %} and its end; before the statements.
+ */
 void hazard_spell_captures(hazard_scan *scan);
 
 #endif

@@ -179,6 +179,12 @@ static void decode_token(const hazard_scan *scan, size_t i, text_buffer *out) {
     }
 }
 
+/* How often the value before `i` stands there: value * 2. */
+static double find_repeats(const hazard_scan *scan, size_t i) {
+    const double repeats = hazard_is(scan, i, "*") ? hazard_number(scan, i + 1, i + 2) : 1;
+    return isnan(repeats) ? 1 : repeats;
+}
+
 /* @return the index of the last token that belongs to the change, or `i` when it is none. */
 static size_t spell_change(spelling *spelled, const hazard_scan *scan, size_t i) {
     if (spelled->calls == CHANGES_MAX) {
@@ -251,7 +257,7 @@ static size_t spell_literal(spelling *spelled, const hazard_scan *scan, size_t i
         return i;
     }
     const size_t last = spell_slice(&text, scan, i);
-    double repeats = hazard_is(scan, last + 1, "*") ? hazard_number(scan, last + 2, last + 3) : 1;
+    const double repeats = find_repeats(scan, last + 1);
     const size_t begin = spelled->text.len;
     for (size_t k = 0; k < REPEAT_MAX && (double)k < repeats; k++) {
         add_piece(spelled, text.data, text.len);
@@ -262,6 +268,15 @@ static size_t spell_literal(spelling *spelled, const hazard_scan *scan, size_t i
         spelled->placeholders = begin;
     }
     return last;
+}
+
+/* A variable, or its repetition: name * 2. */
+static void spell_variable(spelling *spelled, const hazard_scan *scan, size_t i,
+                           const hazard_variable *variable) {
+    const double repeats = find_repeats(scan, i + 1);
+    for (size_t k = 0; k < REPEAT_MAX && (double)k < repeats; k++) {
+        add_piece(spelled, variable->text, variable->len);
+    }
 }
 
 static void spell_number(spelling *spelled, const hazard_scan *scan, size_t i) {
@@ -287,7 +302,7 @@ static void spell_statement(spelling *spelled, const hazard_scan *scan,
             if (hazard_is(scan, i + 1, "=") && in_dict) {
                 add_piece(spelled, token->text, token->len);
             } else if (variable && !hazard_is(scan, i + 1, "=") && !hazard_is(scan, i + 1, ".")) {
-                add_piece(spelled, variable->text, variable->len);
+                spell_variable(spelled, scan, i, variable);
             }
             i = spell_change(spelled, scan, i);
         }
@@ -512,6 +527,10 @@ void hazard_spell_captures(hazard_scan *scan) {
         }
         scan->failed |= value.failed;
         judge_capture(scan, name, &value);
+        if (value.data && !value.failed) {
+            const template_token *named = hazard_token(scan, name);
+            set_variable(scan, named->text, named->len, value.data, value.len, NAN);
+        }
         i = name;
     }
 }

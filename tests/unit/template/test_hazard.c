@@ -109,6 +109,8 @@ static const char *const malicious[] = {
     "{% set k %}\n {{ '__class__' }} {% endset %}{{ x[k] }}",
     "{% macro m() %}__globals__{% endmacro %}{{ x|attr(m()) }}",
     "{% set k = '__class__' %}{{ x[k] }}",
+    "{% set u = '%c' % 95 %}{{ x[u * 2 ~ 'globals' ~ u * 2] }}",
+    "{% set a %}__cla{% endset %}{% set b %}ss__{% endset %}{{ x[a ~ b] }}",
     "{% for k in ['__class__', '__mro__'] %}{{ x[k] }}{% endfor %}",
     "{{ '{0.__class__}'.format(x) }}",
     "{{ 'the {0.__class__.__init__.__globals__} of it'.format(x) }}",
@@ -223,6 +225,7 @@ static const char *const honest[] = {
     "{{ '-' * 80 }}{{ '=' * 20 }}{{ x | indent(4) }}{{ 2 ** 31 }}",
     "{{ config.max_length }}{{ self.title() }}{% block title %}x{% endblock %}",
     "{{ '_' ~ name ~ '_' }}{{ '__' ~ name ~ '__' }}{{ a['__tool'] }}",
+    "{{ message['tool__class__x'] }}",
     "{% if x is defined and x is not none and not (y is string) %}{% elif z in ['a', 'b'] %}{% "
     "endif %}",
     "{%- call(x) render(y) -%}{{ x }}{%- endcall -%}{% do items.append(1) %}{% break %}{% continue "
@@ -406,7 +409,8 @@ static void many_small_findings_do_not_hide_a_grave_one(void **state) {
     assert_int_equal(verdict_of(text, strlen(text), first, sizeof first), WEIR_VERDICT_MALICIOUS);
 }
 
-/* Brackets in brackets, filters on filters: a quarter of a megabyte of each must not take its square. */
+/* Brackets in brackets, filters on filters: a quarter of a megabyte of each must not take its
+ * square. */
 static void work_grows_with_the_length_alone(void **state) {
     (void)state;
     static const char *const units[] = {
