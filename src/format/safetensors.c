@@ -372,7 +372,7 @@ static bool is_letter(char byte) {
 
 /* A place of a file system. A leading slash alone is not: graph exporters name tensors
  * "/encoder/w". */
-static bool is_absolute_path(const char *name) {
+static bool is_absolute(const char *name) {
     static const char *const roots[] = {"/etc/", "/home/",  "/root/", "/tmp/", "/usr/",
                                         "/var/", "/proc/",  "/sys/",  "/dev/", "/bin/",
                                         "/opt/", "/Users/", "~/",     "\\\\",  "file://"};
@@ -382,6 +382,11 @@ static bool is_absolute_path(const char *name) {
         }
     }
     return is_letter(name[0]) && name[1] == ':' && (name[2] == '\\' || name[2] == '/');
+}
+
+static bool is_path(const char *name) {
+    const bool has_separator = strpbrk(name, "/\\") != NULL;
+    return (has_separator && is_absolute(name)) || has_parent_component(name);
 }
 
 static bool has_control(const char *name) {
@@ -403,15 +408,14 @@ static weir_code take_name(header *reading, const json_token *key, weir_error *e
         add_remark(reading, REMARK_EMPTY_NAME, at_byte(key->offset).text, "");
         return WEIR_OK;
     }
-    const place at = at_token(reading, key->offset);
     if (strlen(key->text) != key->len) {
-        add_remark(reading, REMARK_NUL_IN_NAME, at.text, "");
+        add_remark(reading, REMARK_NUL_IN_NAME, at_token(reading, key->offset).text, "");
     }
     if (has_control(reading->name)) {
-        add_remark(reading, REMARK_CONTROL_IN_NAME, at.text, "");
+        add_remark(reading, REMARK_CONTROL_IN_NAME, at_token(reading, key->offset).text, "");
     }
-    if (has_parent_component(reading->name) || is_absolute_path(reading->name)) {
-        add_remark(reading, REMARK_PATH_NAME, at.text, "");
+    if (is_path(reading->name)) {
+        add_remark(reading, REMARK_PATH_NAME, at_token(reading, key->offset).text, "");
     }
     return WEIR_OK;
 }
@@ -716,24 +720,26 @@ static bool is_in_order(const span *spans, size_t count) {
 static weir_code check_tensor_size(const header *reading, const stored_tensor *tensor,
                                    const span *where, weir_error *err) {
     const char *file = file_name(reading);
-    const place at = at_tensor(tensor->name);
     uint64_t elements;
     uint64_t bytes;
     if (!tensor_table_elements(&elements, tensor->dims, tensor->rank)) {
-        return weir_fail(err, WEIR_ERR_FORMAT, file, at.text, "fewer than 2^64 elements",
-                         "a shape whose product wraps");
+        return weir_fail(err, WEIR_ERR_FORMAT, file, at_tensor(tensor->name).text,
+                         "fewer than 2^64 elements", "a shape whose product wraps");
     }
     const weir_dtype_info *dtype = weir_dtype_get((weir_dtype)tensor->dtype);
     if (elements % dtype->block_elements != 0) {
-        return weir_fail(err, WEIR_ERR_FORMAT, file, at.text, "a whole number of bytes",
-                         "%" PRIu64 " elements of %s", elements, dtype->name);
+        return weir_fail(err, WEIR_ERR_FORMAT, file, at_tensor(tensor->name).text,
+                         "a whole number of bytes", "%" PRIu64 " elements of %s", elements,
+                         dtype->name);
     }
     if (!dtype_bytes(&bytes, (weir_dtype)tensor->dtype, elements)) {
-        return weir_fail(err, WEIR_ERR_FORMAT, file, at.text, "fewer than 2^64 bytes",
-                         "%" PRIu64 " elements of %s", elements, dtype->name);
+        return weir_fail(err, WEIR_ERR_FORMAT, file, at_tensor(tensor->name).text,
+                         "fewer than 2^64 bytes", "%" PRIu64 " elements of %s", elements,
+                         dtype->name);
     }
     if (bytes != where->end - where->begin) {
-        return weir_fail(err, WEIR_ERR_FORMAT, file, at.text, "as many bytes as the shape has",
+        return weir_fail(err, WEIR_ERR_FORMAT, file, at_tensor(tensor->name).text,
+                         "as many bytes as the shape has",
                          "%" PRIu64 " bytes by shape and dtype, %" PRIu64 " by data_offsets", bytes,
                          where->end - where->begin);
     }
