@@ -123,34 +123,29 @@ static void read_q5_k(float *restrict out, const uint8_t *restrict stored, size_
 
 /**
  * A half of 128 elements has 64 bytes of `low` and 32 of `high`. Quarter g (32 elements) takes the
- * low 4 bits of low[32 (g mod 2) + l], or the upper ones for g >= 2, and bits 2g of high[l]. Two
- * scales a quarter: this is one of its halves, `scale` being that of the first quarter.
+ * low 4 bits of low[32 (g mod 2) + l], or the upper ones for g >= 2, and bits 2g of high[l].
  */
-static void put_q6_k_half(float *restrict out, const uint8_t *restrict low,
-                          const uint8_t *restrict high, const int8_t *scale, float d) {
-    const float scales[4] = {d * (float)scale[0], d * (float)scale[2], d * (float)scale[4],
-                             d * (float)scale[6]};
-    for (size_t l = 0; l < 16; l++) {
-        const int first = (low[l] & 15) | (high[l] & 3) << 4;
-        const int second = (low[l + 32] & 15) | (high[l] >> 2 & 3) << 4;
-        const int third = low[l] >> 4 | (high[l] >> 4 & 3) << 4;
-        const int fourth = low[l + 32] >> 4 | (high[l] >> 6) << 4;
-        out[l] = scales[0] * (float)(first - 32);
-        out[l + 32] = scales[1] * (float)(second - 32);
-        out[l + 64] = scales[2] * (float)(third - 32);
-        out[l + 96] = scales[3] * (float)(fourth - 32);
+static void unpack_q6_k_half(int8_t codes[restrict static 128], const uint8_t *restrict low,
+                             const uint8_t *restrict high) {
+    for (size_t l = 0; l < 32; l++) {
+        codes[l] = (int8_t)((low[l] & 15) | (high[l] & 3) << 4);
+        codes[l + 32] = (int8_t)((low[l + 32] & 15) | (high[l] >> 2 & 3) << 4);
+        codes[l + 64] = (int8_t)(low[l] >> 4 | (high[l] >> 4 & 3) << 4);
+        codes[l + 96] = (int8_t)(low[l + 32] >> 4 | (high[l] >> 6) << 4);
     }
 }
 
 static void read_q6_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
-    for (; count; count -= SUPER, stored += 210) {
+    int8_t codes[SUPER];
+    for (; count; count -= SUPER, out += SUPER, stored += 210) {
         const float d = float_from_half_at(stored + 208);
-        const int8_t *scale = (const int8_t *)stored + 192;
-        for (size_t half = 0; half < 2; half++, out += 128, scale += 8) {
-            const uint8_t *low = stored + 64 * half;
-            const uint8_t *high = stored + 128 + 32 * half;
-            put_q6_k_half(out, low, high, scale, d);
-            put_q6_k_half(out + 16, low + 16, high + 16, scale + 1, d);
+        unpack_q6_k_half(codes, stored, stored + 128);
+        unpack_q6_k_half(codes + 128, stored + 64, stored + 160);
+        for (size_t group = 0; group < 16; group++) {
+            const float scale = d * (float)(int8_t)stored[192 + group];
+            for (size_t l = 16 * group; l < 16 * group + 16; l++) {
+                out[l] = scale * (float)(codes[l] - 32);
+            }
         }
     }
 }
