@@ -451,11 +451,15 @@ static weir_code refine_document(const char **format, weir_source *source, weir_
 }
 
 static bool is_text(const head *top) {
-    /* The head may end inside a character, which is at most 4 bytes long. */
     const char *bytes = (const char *)top->bytes;
-    for (size_t cut = 0; cut < 4 && cut <= top->len; cut++) {
+    if (top->len == 0 || memchr(bytes, '\0', top->len)) {
+        return false;
+    }
+    /* The head of a longer file may end inside a character, which is at most 4 bytes long. */
+    const size_t cut_max = top->size > top->len ? 3 : 0;
+    for (size_t cut = 0; cut <= cut_max; cut++) {
         if (text_is_utf8(bytes, top->len - cut)) {
-            return top->len > 0 && !memchr(bytes, '\0', top->len);
+            return true;
         }
     }
     return false;
