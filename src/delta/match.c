@@ -11,19 +11,13 @@
 #include "base/fail.h"
 #include "delta/diff.h"
 
-static bool has_head(const weir_model *model) {
-    size_t index;
-    return model_find(model, "head", &index);
-}
-
 /* The tensor that plays the part of `name`; the embedding for a tied head. */
 static ptrdiff_t find_partner(const weir_model *model, const char *name) {
     size_t index;
     if (model_find(model, name, &index)) {
         return (ptrdiff_t)index;
     }
-    const bool is_tied_head = strcmp(name, "head") == 0 && !has_head(model) &&
-                              model_checkpoint(model)->shape.tied_head != TIED_NO;
+    const bool is_tied_head = strcmp(name, "head") == 0 && model_head_is_tied(model);
     return is_tied_head && model_find(model, "embedding", &index) ? (ptrdiff_t)index : VIEW_NONE;
 }
 

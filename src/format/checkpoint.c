@@ -377,7 +377,7 @@ static weir_code open_parent(int *out, const char *path, weir_error *err) {
     }
     memcpy(parent, path, len);
     parent[len] = '\0';
-    *out = open(len > 0 ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *out = open(len > 0 ? parent : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return *out >= 0 ? WEIR_OK
                      : weir_fail(err, WEIR_ERR_IO, base, NULL, NULL, "%s", strerror(errno));
 }

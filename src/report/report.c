@@ -2,6 +2,7 @@
 #include "weir/report.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "assess/assessment.h"
@@ -25,7 +26,11 @@ weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) 
 }
 
 static paint painter(FILE *stream, const weir_style *style) {
-    return (paint){.stream = stream, .style = style ? *style : (weir_style){0}};
+    paint out = {.stream = stream, .style = style ? *style : (weir_style){0}};
+    if (out.style.verbosity < 0) {
+        out.style.width = INT_MAX; /* one verdict, one line: for programs that read lines */
+    }
+    return out;
 }
 
 static weir_code finish(FILE *stream, weir_error *err) {

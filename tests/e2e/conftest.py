@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from referencing import Registry, Resource
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIR = Path(os.environ.get("WEIR_PROGRAM", ROOT / "build" / "weir"))
@@ -51,8 +52,15 @@ def weir() -> Weir:
     return call
 
 
+def schema_registry() -> Registry[Any]:
+    """The published schemas, which name each other by file name."""
+    files = {path.name: json.loads(path.read_text()) for path in SCHEMAS.glob("*.json")}
+    return Registry().with_resources(
+        (name, Resource.from_contents(schema)) for name, schema in files.items())
+
+
 def check_schema(value: Any) -> None:
     """The value says its schema, and keeps to it."""
     name = value["schema"].replace("/", "-") + ".json"
     schema = json.loads((SCHEMAS / name).read_text())
-    jsonschema.Draft202012Validator(schema).validate(value)
+    jsonschema.Draft202012Validator(schema, registry=schema_registry()).validate(value)
