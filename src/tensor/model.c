@@ -360,14 +360,6 @@ weir_code model_from_checkpoint(weir_model **out, checkpoint *taken, void (*rele
     return WEIR_OK;
 }
 
-weir_code weir_model_open(weir_model **out, const char *path, const weir_model_options *options,
-                          weir_findings *findings, weir_error *err) {
-    const checkpoint_options reading = {.lenient = options && options->lenient};
-    checkpoint *read = NULL;
-    WEIR_TRY(checkpoint_open(&read, path, &reading, findings, err));
-    return model_from_checkpoint(out, read, checkpoint_free, options, findings, err);
-}
-
 void weir_model_free(weir_model *model) {
     if (!model) {
         return;
