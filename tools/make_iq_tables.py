@@ -13,9 +13,9 @@ import gguf.quants as quants
 
 HEAD = """/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Made by tools/make_iq_tables.py; do not edit. The grids of ggml's IQ types: one row a code, the elements
- * packed from the lowest bits up, 2 bits each (IQ1, IQ2: 8 a row) or 4 bits each (IQ3: 4 a row).
- * read_iq.c says what the small numbers stand for.
+ * Made by tools/make_iq_tables.py; do not edit. The grids of ggml's IQ types: one row a code, the
+ * elements packed from the lowest bits up, 2 bits each (IQ1, IQ2: 8 a row) or 4 bits each (IQ3: 4
+ * a row). read_iq.h says what the small numbers stand for.
  *
  * Source: gguf-py quants.py (grid_hex) of ggml-org/llama.cpp.
  */

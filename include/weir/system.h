@@ -17,7 +17,7 @@ WEIR_API const char *weir_version(void);
 /** SIMD levels; each gives the same bytes. */
 typedef enum weir_simd {
     WEIR_SIMD_BASE,   /**< what every machine of this architecture has (SSE2 on x86-64) */
-    WEIR_SIMD_AVX2,   /**< AVX2, FMA units unused */
+    WEIR_SIMD_AVX2,   /**< AVX2; FMA only where it rounds the same */
     WEIR_SIMD_AVX512, /**< AVX-512 F, BW, VL */
 } weir_simd;
 

@@ -91,27 +91,24 @@ static bool is_all_zero(const float *values, size_t n) {
     return is_zero(bits);
 }
 
-static bool is_surely_trusted(const pair_stats *stats) {
+static bool is_finite_and_told_apart(const pair_stats *stats) {
     return is_finite_sum(stats->sum_aa) && is_finite_sum(stats->sum_bb) &&
            is_finite_sum(stats->sum_ab) && is_finite_sum(stats->sum_dd) &&
-           (stats->sum_dd >= trusted_sum_min || stats->max_abs_diff == 0) &&
-           stats->sum_aa >= trusted_sum_min && stats->sum_bb >= trusted_sum_min;
+           (stats->sum_dd >= trusted_sum_min || stats->max_abs_diff == 0);
 }
 
-/** Sums of 0 are right when all values are. */
-static bool is_trusted(const pair_stats *stats, const float *a, const float *b) {
-    return is_finite_sum(stats->sum_aa) && is_finite_sum(stats->sum_bb) &&
-           is_finite_sum(stats->sum_ab) && is_finite_sum(stats->sum_dd) &&
-           (stats->sum_dd >= trusted_sum_min || stats->max_abs_diff == 0) &&
-           (stats->sum_aa >= trusted_sum_min || is_all_zero(a, stats->count)) &&
-           (stats->sum_bb >= trusted_sum_min || is_all_zero(b, stats->count));
+/** Keep what the float32 pass left in *out, or do it again. A sum of 0 is right when all values are
+ * 0. */
+static void check_block(pair_stats *out, const float *a, const float *b, size_t n) {
+    if (!is_finite_and_told_apart(out) || (out->sum_aa < trusted_sum_min && !is_all_zero(a, n)) ||
+        (out->sum_bb < trusted_sum_min && !is_all_zero(b, n))) {
+        redo_in_double(out, a, b, n);
+    }
 }
 
 void pair_stats_block_f32(pair_stats *out, const float *a, const float *b, size_t n) {
     kernel_level_current()->pair_f32(out, a, b, n);
-    if (!is_trusted(out, a, b)) {
-        redo_in_double(out, a, b, n);
-    }
+    check_block(out, a, b, n);
 }
 
 static void convert_bf16(float *out, const uint16_t *values, size_t n) {
@@ -122,16 +119,15 @@ static void convert_bf16(float *out, const uint16_t *values, size_t n) {
 
 void pair_stats_block_bf16(pair_stats *out, const uint16_t *a, const uint16_t *b, size_t n) {
     kernel_level_current()->pair_bf16(out, a, b, n);
-    if (is_surely_trusted(out)) {
+    if (is_finite_and_told_apart(out) && out->sum_aa >= trusted_sum_min &&
+        out->sum_bb >= trusted_sum_min) {
         return;
     }
     float values_a[PAIR_BLOCK];
     float values_b[PAIR_BLOCK];
     convert_bf16(values_a, a, n);
     convert_bf16(values_b, b, n);
-    if (!is_trusted(out, values_a, values_b)) {
-        redo_in_double(out, values_a, values_b, n);
-    }
+    check_block(out, values_a, values_b, n);
 }
 
 void pair_stats_merge(pair_stats *into, const pair_stats *next) {

@@ -13,8 +13,9 @@
  *
  * Arithmetic: float32 in PAIR_LANES fixed lanes inside a block of PAIR_BLOCK elements, the lanes
  * added in a fixed order, double across blocks in index order; a block whose sums are not finite,
- * or too small for float32, is redone in double. No contraction. So the result is the same bytes at
- * every SIMD level and, when blocks are merged in index order, for every thread count.
+ * or too small for float32, is redone in double. No contraction, but where the fused result is the
+ * same. So the result is the same bytes at every SIMD level and, when blocks are merged in index
+ * order, for every thread count.
  */
 #ifndef WEIR_KERNEL_PAIR_STATS_H
 #define WEIR_KERNEL_PAIR_STATS_H
