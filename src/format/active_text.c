@@ -19,7 +19,10 @@ typedef struct view {
 } view;
 
 static char lower(char byte) {
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+    if (byte >= 'A' && byte <= 'Z') {
+        return (char)(byte - 'A' + 'a');
+    }
+    return byte;
 }
 
 static bool is_word(char byte) {
@@ -41,7 +44,10 @@ static bool has_word_at(const view *value, size_t at, const char *word) {
 }
 
 static char byte_at(const view *value, size_t at) {
-    return at < value->len ? value->text[at] : '\0';
+    if (at >= value->len) {
+        return '\0';
+    }
+    return value->text[at];
 }
 
 /* A word of its own, not the tail of another and not a member: "model.eval(" is no call of eval. */
@@ -113,7 +119,10 @@ static bool as_event_handler(const view *value, size_t start, size_t end) {
 /* An address: at the start of the value, in quotes, or after '='. */
 static bool as_address(const view *value, size_t start, size_t end) {
     (void)end;
-    const char before = start > 0 ? value->text[start - 1] : '"';
+    if (start == 0) {
+        return true;
+    }
+    const char before = value->text[start - 1];
     return before == '"' || before == '\'' || before == '=' || before == '(';
 }
 

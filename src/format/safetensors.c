@@ -302,36 +302,41 @@ static const char *copy_key(arena *memory, const json_token *key) {
     return copy;
 }
 
-/* The members of the open object; `keys` remembers them, `memory` holds them. */
-static weir_code read_metadata_members(header *reading, name_set *keys, arena *memory,
-                                       weir_error *err) {
-    uint64_t bytes = 0;
-    for (uint32_t index = 0;; index++) {
-        json_token token;
-        WEIR_TRY(next_token(reading, &token, err));
-        if (token.kind == JSON_OBJECT_END) {
-            return WEIR_OK;
-        }
-        const uint64_t key_offset = token.offset;
-        bytes += token.len; /* both lengths are bounded by the header's */
-        const char *key = copy_key(memory, &token);
-        if (!key) {
-            return weir_fail_nomem(err);
-        }
-        uint32_t held;
-        WEIR_TRY(name_set_add(keys, &held, key, index, err));
-        if (held != index) {
-            WEIR_TRY(deviate(reading, REMARK_DUPLICATE_METADATA_KEY, key_offset, err));
-        }
-        WEIR_TRY(next_of_kind(reading, &token, JSON_STRING, "a string in __metadata__", err));
-        bytes += token.len;
-        if (bytes > SAFETENSORS_METADATA_BYTES_MAX) {
-            return weir_fail(err, WEIR_ERR_LIMIT, file_name(reading), at_byte(token.offset).text,
-                             "at most 16 MiB of __metadata__", "more");
-        }
-        check_active(reading, key, &token);
-        WEIR_TRY(keep_claim(reading, key, &token, err));
+/* What was read of __metadata__: keys to find doubles, and the size of all texts. */
+typedef struct metadata_texts {
+    name_set keys;
+    arena memory; /* of the keys */
+    uint32_t count;
+    uint64_t bytes; /* bounded by the header's size */
+} metadata_texts;
+
+static void metadata_texts_release_cleanup(metadata_texts *texts) {
+    name_set_release(&texts->keys);
+    arena_release(&texts->memory);
+}
+
+static weir_code read_metadata_member(header *reading, metadata_texts *texts,
+                                      const json_token *key_token, weir_error *err) {
+    const uint32_t index = texts->count++;
+    texts->bytes += key_token->len;
+    const char *key = copy_key(&texts->memory, key_token);
+    if (!key) {
+        return weir_fail_nomem(err);
     }
+    uint32_t held;
+    WEIR_TRY(name_set_add(&texts->keys, &held, key, index, err));
+    if (held != index) {
+        WEIR_TRY(deviate(reading, REMARK_DUPLICATE_METADATA_KEY, key_token->offset, err));
+    }
+    json_token value;
+    WEIR_TRY(next_of_kind(reading, &value, JSON_STRING, "a string in __metadata__", err));
+    texts->bytes += value.len;
+    if (texts->bytes > SAFETENSORS_METADATA_BYTES_MAX) {
+        return weir_fail(err, WEIR_ERR_LIMIT, file_name(reading), at_byte(value.offset).text,
+                         "at most 16 MiB of __metadata__", "more");
+    }
+    check_active(reading, key, &value);
+    return keep_claim(reading, key, &value, err);
 }
 
 static weir_code read_metadata(header *reading, const json_token *key, weir_error *err) {
@@ -348,9 +353,13 @@ static weir_code read_metadata(header *reading, const json_token *key, weir_erro
     if (token.kind != JSON_OBJECT_BEGIN) {
         return fail_token(reading, &token, "an object as __metadata__", err);
     }
-    WEIR_CLEANUP(name_set_release) name_set keys = {0};
-    WEIR_CLEANUP(arena_release) arena memory = {0};
-    return read_metadata_members(reading, &keys, &memory, err);
+    WEIR_CLEANUP(metadata_texts_release) metadata_texts texts = {0};
+    WEIR_TRY(next_token(reading, &token, err));
+    while (token.kind != JSON_OBJECT_END) {
+        WEIR_TRY(read_metadata_member(reading, &texts, &token, err));
+        WEIR_TRY(next_token(reading, &token, err));
+    }
+    return WEIR_OK;
 }
 
 /* --- the name of a tensor --- */
@@ -528,31 +537,30 @@ static unsigned field_of(const json_token *key) {
                                                 : 0;
 }
 
-static weir_code read_field(header *reading, description *out, unsigned field, weir_error *err) {
-    return field == FIELD_DTYPE   ? read_dtype(reading, out, err)
-           : field == FIELD_SHAPE ? read_shape(reading, out, err)
-                                  : read_offsets(reading, out, err);
+static weir_code read_field(header *reading, description *out, unsigned field, uint64_t key_offset,
+                            weir_error *err) {
+    return field == FIELD_DTYPE     ? read_dtype(reading, out, err)
+           : field == FIELD_SHAPE   ? read_shape(reading, out, err)
+           : field == FIELD_OFFSETS ? read_offsets(reading, out, err)
+                                    : skip_unknown(reading, key_offset, err);
 }
 
 static weir_code read_fields(header *reading, description *out, weir_error *err) {
     unsigned present = 0;
-    for (;;) {
-        json_token key;
-        WEIR_TRY(next_token(reading, &key, err));
-        if (key.kind == JSON_OBJECT_END && present == FIELDS_ALL) {
-            return WEIR_OK;
-        }
+    json_token key;
+    WEIR_TRY(next_token(reading, &key, err));
+    while (key.kind != JSON_OBJECT_END) {
         const unsigned field = field_of(&key);
-        if (key.kind == JSON_OBJECT_END || (present & field) != 0) {
+        if ((present & field) != 0) {
             return fail_token(reading, &key, "dtype, shape and data_offsets, each once", err);
         }
-        if (field == 0) {
-            WEIR_TRY(skip_unknown(reading, key.offset, err));
-        } else {
-            WEIR_TRY(read_field(reading, out, field, err));
-            present |= field;
-        }
+        present |= field;
+        WEIR_TRY(read_field(reading, out, field, key.offset, err));
+        WEIR_TRY(next_token(reading, &key, err));
     }
+    return present == FIELDS_ALL
+               ? WEIR_OK
+               : fail_token(reading, &key, "dtype, shape and data_offsets, each once", err);
 }
 
 /* ["F32", [2, 3], [0, 24]], which the reference library takes for an object of these fields. */
@@ -600,25 +608,34 @@ static weir_code keep_tensor(header *reading, const description *read, uint64_t 
     return held == index ? WEIR_OK : replace_earlier(reading, held, key_offset, err);
 }
 
-static weir_code read_tensor(header *reading, const json_token *key, weir_error *err) {
-    const uint64_t key_offset = key->offset;
-    WEIR_TRY(take_name(reading, key, err));
-    description read;
+static weir_code read_description(header *reading, description *out, weir_error *err) {
     json_token token;
     WEIR_TRY(next_token(reading, &token, err));
-    if (token.kind == JSON_OBJECT_BEGIN) {
-        WEIR_TRY(read_fields(reading, &read, err));
-    } else if (token.kind == JSON_ARRAY_BEGIN) {
-        WEIR_TRY(read_array_fields(reading, &read, token.offset, err));
-    } else {
-        return fail_token(reading, &token, "an object that describes a tensor", err);
-    }
-    WEIR_TRY(keep_tensor(reading, &read, key_offset, err));
+    return token.kind == JSON_OBJECT_BEGIN ? read_fields(reading, out, err)
+           : token.kind == JSON_ARRAY_BEGIN
+               ? read_array_fields(reading, out, token.offset, err)
+               : fail_token(reading, &token, "an object that describes a tensor", err);
+}
+
+static weir_code read_tensor(header *reading, const json_token *key, weir_error *err) {
+    description read;
+    WEIR_TRY(take_name(reading, key, err));
+    WEIR_TRY(read_description(reading, &read, err));
+    WEIR_TRY(keep_tensor(reading, &read, key->offset, err));
     reading->name[0] = '\0';
     return WEIR_OK;
 }
 
 /* --- the header as a whole --- */
+
+static weir_code check_padding_byte(header *reading, char byte, uint64_t offset, weir_error *err) {
+    if (byte != '\n' && byte != '\r' && byte != '\t') {
+        return weir_fail(err, WEIR_ERR_FORMAT, file_name(reading), at_byte(offset).text,
+                         remarks[REMARK_PADDING].expected, "byte 0x%02X",
+                         (unsigned)(unsigned char)byte);
+    }
+    return deviate(reading, REMARK_PADDING, offset, err);
+}
 
 /* Between the object's end and the header's end stand spaces only. */
 static weir_code check_padding(header *reading, uint64_t begin, weir_error *err) {
@@ -628,19 +645,18 @@ static weir_code check_padding(header *reading, uint64_t begin, weir_error *err)
         const size_t len = left < sizeof chunk ? (size_t)left : sizeof chunk;
         WEIR_TRY(weir_source_read(reading->source, begin, chunk, len, err));
         for (size_t i = 0; i < len; i++) {
-            if (chunk[i] == ' ') {
-                continue;
+            if (chunk[i] != ' ') {
+                WEIR_TRY(check_padding_byte(reading, chunk[i], begin + i, err));
             }
-            if (chunk[i] != '\n' && chunk[i] != '\r' && chunk[i] != '\t') {
-                return weir_fail(err, WEIR_ERR_FORMAT, file_name(reading), at_byte(begin + i).text,
-                                 remarks[REMARK_PADDING].expected, "byte 0x%02X",
-                                 (unsigned)(unsigned char)chunk[i]);
-            }
-            WEIR_TRY(deviate(reading, REMARK_PADDING, begin + i, err));
         }
         begin += len;
     }
     return WEIR_OK;
+}
+
+static weir_code read_member(header *reading, const json_token *key, weir_error *err) {
+    return json_token_is(key, "__metadata__") ? read_metadata(reading, key, err)
+                                              : read_tensor(reading, key, err);
 }
 
 static weir_code read_members(header *reading, weir_error *err) {
@@ -650,17 +666,12 @@ static weir_code read_members(header *reading, weir_error *err) {
     if (token.offset != SIZE_BYTES) {
         WEIR_TRY(deviate(reading, REMARK_LEADING_SPACE, SIZE_BYTES, err));
     }
-    for (;;) {
+    WEIR_TRY(next_token(reading, &token, err));
+    while (token.kind != JSON_OBJECT_END) {
+        WEIR_TRY(read_member(reading, &token, err));
         WEIR_TRY(next_token(reading, &token, err));
-        if (token.kind == JSON_OBJECT_END) {
-            return check_padding(reading, token.offset + 1, err);
-        }
-        if (json_token_is(&token, "__metadata__")) {
-            WEIR_TRY(read_metadata(reading, &token, err));
-        } else {
-            WEIR_TRY(read_tensor(reading, &token, err));
-        }
     }
+    return check_padding(reading, token.offset + 1, err);
 }
 
 static weir_code read_header_size(header *reading, weir_error *err) {

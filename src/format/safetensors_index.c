@@ -149,31 +149,35 @@ static weir_code add_entry(index_reading *reading, const char *tensor, uint32_t 
     return WEIR_OK;
 }
 
+static weir_code read_weight(index_reading *reading, const json_token *key, weir_error *err) {
+    char *tensor = NULL;
+    WEIR_TRY(take_tensor_name(reading, &tensor, key, err));
+    json_token token;
+    WEIR_TRY(json_reader_next(reading->json, &token, err));
+    if (token.kind != JSON_STRING || token.len == 0) {
+        return fail_at(reading, &token, "the name of a shard file",
+                       token.kind == JSON_STRING ? "an empty string" : "another value", err);
+    }
+    if (leads_outside(token.text, token.len)) {
+        return fail_outside(reading, &token, tensor, err);
+    }
+    uint32_t shard = 0;
+    WEIR_TRY(find_shard(reading, &shard, &token, err));
+    return add_entry(reading, tensor, shard, err);
+}
+
 static weir_code read_weight_map(index_reading *reading, weir_error *err) {
     json_token token;
     WEIR_TRY(json_reader_next(reading->json, &token, err));
     if (token.kind != JSON_OBJECT_BEGIN) {
         return fail_at(reading, &token, "an object as weight_map", "another value", err);
     }
-    for (;;) {
+    WEIR_TRY(json_reader_next(reading->json, &token, err));
+    while (token.kind != JSON_OBJECT_END) {
+        WEIR_TRY(read_weight(reading, &token, err));
         WEIR_TRY(json_reader_next(reading->json, &token, err));
-        if (token.kind == JSON_OBJECT_END) {
-            return WEIR_OK;
-        }
-        char *tensor = NULL;
-        WEIR_TRY(take_tensor_name(reading, &tensor, &token, err));
-        WEIR_TRY(json_reader_next(reading->json, &token, err));
-        if (token.kind != JSON_STRING || token.len == 0) {
-            return fail_at(reading, &token, "the name of a shard file",
-                           token.kind == JSON_STRING ? "an empty string" : "another value", err);
-        }
-        if (leads_outside(token.text, token.len)) {
-            return fail_outside(reading, &token, tensor, err);
-        }
-        uint32_t shard = 0;
-        WEIR_TRY(find_shard(reading, &shard, &token, err));
-        WEIR_TRY(add_entry(reading, tensor, shard, err));
     }
+    return WEIR_OK;
 }
 
 /* Some writers give total_size as a float; one that is no count of bytes is not taken. */
@@ -194,50 +198,53 @@ static weir_code read_index_metadata(index_reading *reading, weir_error *err) {
     if (token.kind != JSON_OBJECT_BEGIN) {
         return json_reader_skip(reading->json, &token, err);
     }
-    for (;;) {
-        WEIR_TRY(json_reader_next(reading->json, &token, err));
-        if (token.kind == JSON_OBJECT_END) {
-            return WEIR_OK;
-        }
+    WEIR_TRY(json_reader_next(reading->json, &token, err));
+    while (token.kind != JSON_OBJECT_END) {
         const bool is_total_size = json_token_is(&token, "total_size");
         WEIR_TRY(json_reader_next(reading->json, &token, err));
         if (is_total_size) {
             take_total_size(reading->index, &token);
         }
         WEIR_TRY(json_reader_skip(reading->json, &token, err));
+        WEIR_TRY(json_reader_next(reading->json, &token, err));
     }
+    return WEIR_OK;
+}
+
+/* Which of the two members that count were there. */
+typedef struct index_members {
+    bool map;
+    bool metadata;
+} index_members;
+
+static weir_code read_index_member(index_reading *reading, index_members *seen,
+                                   const json_token *key, weir_error *err) {
+    const bool is_map = json_token_is(key, "weight_map");
+    if (!is_map && !json_token_is(key, "metadata")) {
+        return json_reader_skip(reading->json, key, err);
+    }
+    bool *const was_seen = is_map ? &seen->map : &seen->metadata;
+    if (*was_seen) {
+        return fail_at(reading, key, "weight_map and metadata once", "a second one", err);
+    }
+    *was_seen = true;
+    return is_map ? read_weight_map(reading, err) : read_index_metadata(reading, err);
 }
 
 static weir_code read_index_members(index_reading *reading, weir_error *err) {
-    bool has_map = false;
-    bool has_metadata = false;
+    index_members seen = {0};
     json_token token;
     WEIR_TRY(json_reader_next(reading->json, &token, err));
     if (token.kind != JSON_OBJECT_BEGIN) {
         return fail_at(reading, &token, "an object", "another value", err);
     }
-    for (;;) {
+    WEIR_TRY(json_reader_next(reading->json, &token, err));
+    while (token.kind != JSON_OBJECT_END) {
+        WEIR_TRY(read_index_member(reading, &seen, &token, err));
         WEIR_TRY(json_reader_next(reading->json, &token, err));
-        if (token.kind == JSON_OBJECT_END && has_map) {
-            return json_reader_next(reading->json, &token, err);
-        }
-        if (token.kind == JSON_OBJECT_END) {
-            return fail_at(reading, &token, "a weight_map", "none", err);
-        }
-        bool *const seen = json_token_is(&token, "weight_map") ? &has_map
-                           : json_token_is(&token, "metadata") ? &has_metadata
-                                                               : NULL;
-        if (seen && *seen) {
-            return fail_at(reading, &token, "weight_map and metadata once", "a second one", err);
-        }
-        if (!seen) {
-            WEIR_TRY(json_reader_skip(reading->json, &token, err));
-            continue;
-        }
-        *seen = true;
-        WEIR_TRY(seen == &has_map ? read_weight_map(reading, err)
-                                  : read_index_metadata(reading, err));
     }
+    return seen.map ? json_reader_next(reading->json, &token, err)
+                    : fail_at(reading, &token, "a weight_map", "none", err);
 }
 
 void safetensors_index_release(safetensors_index *index) {
