@@ -393,36 +393,45 @@ static weir_code read_escape(json_reader *reader, weir_error *err) {
     return gather(reader, &meanings[letter - letters], 1, /* is_whole= */ true, err);
 }
 
+static weir_code gather_character(json_reader *reader, weir_error *err) {
+    const size_t len = character_bytes(reader);
+    if (len == 0) {
+        return fail_expected(reader, "UTF-8", err);
+    }
+    WEIR_TRY(gather(reader, reader->window + reader->cursor, len, /* is_whole= */ true, err));
+    reader->cursor += len;
+    return WEIR_OK;
+}
+
+/* What is not plain: an escape, a character of several bytes, or what no string may hold. */
+static weir_code gather_special(json_reader *reader, weir_error *err) {
+    if (at_end(reader)) {
+        return fail_expected(reader, "'\"'", err);
+    }
+    const unsigned char byte = peek(reader);
+    return byte == '\\'   ? read_escape(reader, err)
+           : byte >= 0x80 ? gather_character(reader, err)
+           : byte < 0x20  ? fail_expected(reader, "a control character written as an escape", err)
+                          : WEIR_OK;
+}
+
+static weir_code gather_plain(json_reader *reader, weir_error *err) {
+    const size_t stop = plain_end(reader);
+    WEIR_TRY(gather(reader, reader->window + reader->cursor, stop - reader->cursor,
+                    /* is_whole= */ false, err));
+    reader->cursor = stop;
+    return look_ahead(reader, CHARACTER_BYTES_MAX, err);
+}
+
 /* The rest of a string that cannot be handed out in place; what was read of it is in the text. */
 static weir_code gather_string(json_reader *reader, weir_error *err) {
-    for (;;) {
-        const size_t stop = plain_end(reader);
-        WEIR_TRY(gather(reader, reader->window + reader->cursor, stop - reader->cursor,
-                        /* is_whole= */ false, err));
-        reader->cursor = stop;
-        WEIR_TRY(look_ahead(reader, CHARACTER_BYTES_MAX, err));
-        if (at_end(reader)) {
-            return fail_expected(reader, "'\"'", err);
-        }
-        const unsigned char byte = peek(reader);
-        if (byte == '"') {
-            reader->cursor++;
-            return WEIR_OK;
-        }
-        if (byte == '\\') {
-            WEIR_TRY(read_escape(reader, err));
-        } else if (byte >= 0x80) {
-            const size_t len = character_bytes(reader);
-            if (len == 0) {
-                return fail_expected(reader, "UTF-8", err);
-            }
-            WEIR_TRY(
-                gather(reader, reader->window + reader->cursor, len, /* is_whole= */ true, err));
-            reader->cursor += len;
-        } else if (byte < 0x20) {
-            return fail_expected(reader, "a control character written as an escape", err);
-        }
+    WEIR_TRY(gather_plain(reader, err));
+    while (at_end(reader) || peek(reader) != '"') {
+        WEIR_TRY(gather_special(reader, err));
+        WEIR_TRY(gather_plain(reader, err));
     }
+    reader->cursor++;
+    return WEIR_OK;
 }
 
 /* The cursor stands on the opening quote. */
@@ -626,44 +635,54 @@ static weir_code read_separator(json_reader *reader, weir_error *err) {
     return skip_space(reader, err);
 }
 
-weir_code json_reader_next(json_reader *reader, json_token *out, weir_error *err) {
-    WEIR_TRY(look_ahead(reader, 1, err));
-    if (reader->expect == EXPECT_DOCUMENT && !reader->options.leading_space && !at_end(reader) &&
-        is_space(peek(reader))) {
-        return fail_expected(reader, "a value without space before it", err);
+/* A container that may end here ends, or its first item starts. */
+static weir_code read_first(json_reader *reader, json_token *out, weir_error *err) {
+    if (closes(reader)) {
+        close_container(reader, out);
+        return WEIR_OK;
     }
-    WEIR_TRY(skip_space(reader, err));
-    WEIR_TRY(read_separator(reader, err));
-    json_token token = {.depth = reader->depth, .offset = here(reader), .text = ""};
+    return reader->expect == EXPECT_KEY_OR_END ? read_key(reader, out, err)
+                                               : read_value(reader, out, err);
+}
+
+static weir_code read_end(const json_reader *reader, json_token *out, weir_error *err) {
+    out->kind = JSON_END;
+    return at_end(reader) ? WEIR_OK : fail_expected(reader, "nothing after the document", err);
+}
+
+static weir_code read_expected(json_reader *reader, json_token *out, weir_error *err) {
     switch (reader->expect) {
     case EXPECT_NOTHING:
-        if (!at_end(reader)) {
-            return fail_expected(reader, "nothing after the document", err);
-        }
-        token.kind = JSON_END;
-        break;
-    case EXPECT_COMMA_OR_END:
-        close_container(reader, &token);
-        break;
+        return read_end(reader, out, err);
+    case EXPECT_COMMA_OR_END: /* no comma, says read_separator */
+        close_container(reader, out);
+        return WEIR_OK;
     case EXPECT_KEY_OR_END:
     case EXPECT_VALUE_OR_END:
-        if (closes(reader)) {
-            close_container(reader, &token);
-        } else if (reader->expect == EXPECT_KEY_OR_END) {
-            WEIR_TRY(read_key(reader, &token, err));
-        } else {
-            WEIR_TRY(read_value(reader, &token, err));
-        }
-        break;
+        return read_first(reader, out, err);
     case EXPECT_KEY:
-        WEIR_TRY(read_key(reader, &token, err));
-        break;
+        return read_key(reader, out, err);
     case EXPECT_DOCUMENT:
     case EXPECT_VALUE:
     case EXPECT_COLON: /* read_separator made it EXPECT_VALUE */
-        WEIR_TRY(read_value(reader, &token, err));
         break;
     }
+    return read_value(reader, out, err);
+}
+
+static weir_code check_leading_space(const json_reader *reader, weir_error *err) {
+    const bool is_refused = reader->expect == EXPECT_DOCUMENT && !reader->options.leading_space &&
+                            !at_end(reader) && is_space(peek(reader));
+    return is_refused ? fail_expected(reader, "a value without space before it", err) : WEIR_OK;
+}
+
+weir_code json_reader_next(json_reader *reader, json_token *out, weir_error *err) {
+    WEIR_TRY(look_ahead(reader, 1, err));
+    WEIR_TRY(check_leading_space(reader, err));
+    WEIR_TRY(skip_space(reader, err));
+    WEIR_TRY(read_separator(reader, err));
+    json_token token = {.depth = reader->depth, .offset = here(reader), .text = ""};
+    WEIR_TRY(read_expected(reader, &token, err));
     *out = token;
     return WEIR_OK;
 }
