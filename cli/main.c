@@ -16,6 +16,7 @@
 #include "arguments.h"
 #include "failure.h"
 #include "interrupt.h"
+#include "terminal.h"
 #include "usage.h"
 
 /* WEIR_SIMD=base|avx2|avx512 makes tests and measurements use one level; results are the same. */
@@ -83,13 +84,13 @@ static exit_status dispatch(int argc, const char *const *argv) {
     return command ? run_verb(command, argc - 1, argv + 1) : refuse_verb(verb);
 }
 
-/* A reader that has seen enough closes its pipe: that is quiet. Anything else is lost output. */
 static exit_status flush_stdout(exit_status status) {
     errno = 0;
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || errno == 0) {
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || terminal_is_closed_pipe(stdout) ||
+        status == EXIT_ENVIRONMENT) {
         return status;
     }
-    (void)fprintf(stderr, "weir: standard output: %s\n", strerror(errno));
+    (void)fprintf(stderr, "weir: standard output: %s\n", strerror(errno ? errno : EIO));
     return EXIT_ENVIRONMENT;
 }
 

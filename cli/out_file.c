@@ -10,6 +10,7 @@
 
 #include "failure.h"
 #include "interrupt.h"
+#include "terminal.h"
 
 static const char expected_writable[] = "a place to write the output";
 
@@ -74,10 +75,9 @@ exit_status out_file_open(out_file *file, const invocation *call, const output_s
     return EXIT_DONE;
 }
 
-/* A reader that has seen enough closes its pipe: that is no failure. */
 static exit_status commit_stdout(const invocation *call) {
     errno = 0;
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) {
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || terminal_is_closed_pipe(stdout)) {
         return EXIT_DONE;
     }
     return failure_of_system(call, "standard output", expected_writable, errno ? errno : EIO);

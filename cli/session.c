@@ -142,11 +142,10 @@ exit_status session_write(cli_session *session, session_writer writer, const voi
         errno = 0;
         const weir_code code =
             writer(output->stream, session->call->outputs[i].format, &style, result, &err);
-        const bool is_closed_pipe = errno == EPIPE && !output->temporary[0];
         if (code != WEIR_OK && code != WEIR_ERR_IO) {
             return failure_report(session->call, &err);
         }
-        if (code == WEIR_ERR_IO && !is_closed_pipe) {
+        if (code == WEIR_ERR_IO && !terminal_is_closed_pipe(output->stream)) {
             /* The writer does not know the name of its stream. */
             return failure_of_system(session->call, output->path ? output->path : "standard output",
                                      "a place to write the output", errno ? errno : EIO);

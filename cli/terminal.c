@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "terminal.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { WIDTH_DEFAULT = 100, WIDTH_MIN = 40, WIDTH_MAX = 240 };
+enum { WIDTH_DEFAULT = 100, WIDTH_MIN = 40, WIDTH_MAX = 240, WIDTH_UNBROKEN = 4096 };
 
 static const char *environment(const char *name) {
     const char *value = getenv(name); /* before any thread starts */
@@ -39,6 +40,11 @@ static int width_of(FILE *stream) {
     return window.ws_col < WIDTH_MAX ? window.ws_col : WIDTH_MAX;
 }
 
+bool terminal_is_closed_pipe(FILE *stream) {
+    struct pollfd state = {.fd = fileno(stream), .events = POLLOUT};
+    return poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
+}
+
 bool terminal_is_live(FILE *stream) {
     return isatty(fileno(stream)) == 1 && !is_dumb();
 }
@@ -55,7 +61,7 @@ weir_style terminal_style(FILE *stream, const invocation *call) {
     return (weir_style){
         .color = !call->no_color && !environment("NO_COLOR") && terminal_is_live(stream),
         .unicode = is_utf8(),
-        .width = width_of(stream),
+        .width = call->quiet ? WIDTH_UNBROKEN : width_of(stream),
         .verbosity = verbosity(call),
     };
 }

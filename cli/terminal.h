@@ -17,4 +17,8 @@ weir_style terminal_style(FILE *stream, const invocation *call);
 /** @return whether `stream` is a terminal that can rewrite a line. */
 bool terminal_is_live(FILE *stream);
 
+/** @return whether `stream` is a pipe whose reader has gone: it has seen enough, and that is no
+ * failure. */
+bool terminal_is_closed_pipe(FILE *stream);
+
 #endif

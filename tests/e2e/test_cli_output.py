@@ -138,7 +138,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
     assert done.err.startswith("weir: ")
 
 
-@pytest.mark.parametrize("words", [["help"], ["inspect", "-v"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["help"], ["inspect"], ["inspect", "--json"]], ids=" ".join)
 def test_a_closed_pipe_is_quiet(pair: tuple[Path, Path], words: list[str]) -> None:
     model = [str(pair[0])] if words != ["help"] else []
     read_end, write_end = os.pipe()
