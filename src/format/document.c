@@ -22,7 +22,8 @@ weir_code document_open_json(document *out, weir_source *source, uint64_t size_m
                              weir_error *err) {
     const json_options options = {.string_bytes_max = DOCUMENT_STRING_BYTES_MAX,
                                   .leading_space = true,
-                                  .cut_long_strings = true};
+                                  .cut_long_strings = true,
+                                  .python_numbers = true};
     WEIR_TRY(check_size(source, size_max, err));
     json_reader *json = NULL;
     WEIR_TRY(json_reader_open(&json, source, 0, weir_source_size(source), &options, err));

@@ -21,7 +21,11 @@
 #include "format/parts.h"
 #include "io/digest.h"
 
-enum { TOKEN_BYTES_MAX = 1 << 16, LINES_BYTES_MAX = 64 << 20 };
+enum {
+    TOKEN_BYTES_MAX = 1 << 16,
+    KEPT_BYTES_MAX = 96 << 20, /* of all token strings; the largest vocabularies have 4 MiB */
+    LINES_BYTES_MAX = 64 << 20,
+};
 
 /* A vocabulary that grows. */
 typedef struct token_table {
@@ -76,6 +80,9 @@ static const char *keep_token(arena *memory, const char *text, size_t len) {
 }
 
 static weir_code check_token(const part *in, size_t len, const place *at, weir_error *err) {
+    if (in->model->memory.bytes > KEPT_BYTES_MAX) {
+        return fail_at(in, WEIR_ERR_LIMIT, at, "tokens up to 96 MiB together", "more", err);
+    }
     return len <= TOKEN_BYTES_MAX
                ? WEIR_OK
                : fail_at(in, WEIR_ERR_LIMIT, at, "tokens up to 65536 bytes", "a longer one", err);

@@ -531,6 +531,37 @@ static weir_code read_number(json_reader *reader, json_token *out, weir_error *e
     return WEIR_OK;
 }
 
+/* Whether `word` stands at the cursor. It is taken if it does. */
+static bool take_word(json_reader *reader, const char *word) {
+    const size_t len = strlen(word);
+    if (reader->filled - reader->cursor < len ||
+        memcmp(reader->window + reader->cursor, word, len) != 0) {
+        return false;
+    }
+    reader->cursor += len;
+    return true;
+}
+
+/* Not JSON; Python's json module writes and reads them all the same. */
+static weir_code read_python_number(json_reader *reader, json_token *out, bool *taken,
+                                    weir_error *err) {
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    *taken = false;
+    if (!reader->options.python_numbers) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(look_ahead(reader, strlen("-Infinity"), err));
+    for (size_t i = 0; i < sizeof words / sizeof *words && !*taken; i++) {
+        if (take_word(reader, words[i])) {
+            *taken = true;
+            out->kind = JSON_NUMBER;
+            out->text = words[i];
+            out->len = strlen(words[i]);
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_code read_word(json_reader *reader, json_token *out, weir_error *err) {
     static const struct {
         const char *text;
@@ -538,10 +569,7 @@ static weir_code read_word(json_reader *reader, json_token *out, weir_error *err
     } words[] = {{"true", JSON_TRUE}, {"false", JSON_FALSE}, {"null", JSON_NULL}};
     WEIR_TRY(look_ahead(reader, strlen("false"), err));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        const size_t len = strlen(words[i].text);
-        if (reader->filled - reader->cursor >= len &&
-            memcmp(reader->window + reader->cursor, words[i].text, len) == 0) {
-            reader->cursor += len;
+        if (take_word(reader, words[i].text)) {
             out->kind = words[i].kind;
             return WEIR_OK;
         }
@@ -589,6 +617,12 @@ static weir_code read_value(json_reader *reader, json_token *out, weir_error *er
     const unsigned char byte = peek(reader);
     if (byte == '{' || byte == '[') {
         return open_container(reader, out, err);
+    }
+    bool taken = false;
+    WEIR_TRY(read_python_number(reader, out, &taken, err));
+    if (taken) {
+        expect_after_value(reader);
+        return WEIR_OK;
     }
     if (byte == '"') {
         out->kind = JSON_STRING;

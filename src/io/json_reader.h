@@ -41,6 +41,7 @@ typedef struct json_options {
     size_t string_bytes_max;  /**< longer keys and strings fail with WEIR_ERR_LIMIT; 0 for 16 MiB */
     bool leading_space;       /**< accept white space before the value (RFC 8259 does) */
     bool cut_long_strings;    /**< give the first string_bytes_max bytes instead of failing */
+    bool python_numbers;      /**< accept NaN, Infinity and -Infinity, as Python writes them */
 } json_options;
 
 typedef struct json_reader json_reader;

@@ -75,6 +75,18 @@ static void a_number_that_is_none_is_unknown(void **state) {
     assert_int_equal(file.model->shape.heads, 0);
 }
 
+/* transformers writes these for Mamba 2, and any trainer may for a loss that diverged. */
+static void the_numbers_that_only_python_writes_are_read(void **state) {
+    (void)state;
+    WEIR_CLEANUP(opened_release)
+    opened file =
+        open_text("config.json", "{\"limit\": [0.0, Infinity, -Infinity], \"loss\": NaN}");
+
+    assert_file(&file, "config", WEIR_VERDICT_CLEAN);
+    assert_claim(&file, "config.limit", "0.0, Infinity, -Infinity");
+    assert_claim(&file, "config.loss", "NaN");
+}
+
 static void custom_code_is_a_remark_with_its_place(void **state) {
     (void)state;
     WEIR_CLEANUP(opened_release)
@@ -109,6 +121,9 @@ static void broken_configs_are_refused_with_their_place(void **state) {
         {"{\"a\": 1} {}", "byte 9", WEIR_VERDICT_MALFORMED},
         {"{\"a\": [1,]}", "byte 9", WEIR_VERDICT_MALFORMED},
         {"{\"a\": \"\xff\"}", "byte 7", WEIR_VERDICT_MALFORMED},
+        {"{\"a\": Inf}", "byte 6", WEIR_VERDICT_MALFORMED},
+        {"{\"a\": nan}", "byte 6", WEIR_VERDICT_MALFORMED},
+        {"{\"a\": -Inf}", "byte 6", WEIR_VERDICT_MALFORMED},
     };
     assert_refused("config.json", rows, sizeof rows / sizeof *rows);
     assert_refused("generation_config.json", rows, sizeof rows / sizeof *rows);
@@ -216,6 +231,7 @@ int main(void) {
         cmocka_unit_test(config_tells_the_shape),
         cmocka_unit_test(families_spell_their_numbers_differently),
         cmocka_unit_test(a_number_that_is_none_is_unknown),
+        cmocka_unit_test(the_numbers_that_only_python_writes_are_read),
         cmocka_unit_test(custom_code_is_a_remark_with_its_place),
         cmocka_unit_test(a_key_that_stands_twice_is_suspicious),
         cmocka_unit_test(broken_configs_are_refused_with_their_place),
