@@ -164,6 +164,34 @@ static void adapter_of_another_shape_stays_unresolved(void **state) {
     close_case(test);
 }
 
+static void adapter_fits_a_base_in_another_container(void **state) {
+    (void)state;
+    adapter_case *test = open_case("phi3_fused_rslora");
+    fixture other;
+    fixture_open(&other, "phi3", "gguf");
+    other.model.shape.heads = 2;
+    other.model.shape.kv_heads = 2;
+    other.model.shape.head_dim = 4;
+    fixture_add_f32(&other, "blk.0.attn_qkv.weight", 24, 8, NULL);
+    weir_model *base = fixture_model(&other, NULL);
+    weir_model *from = fixture_model(&test->from, NULL);
+    adapter list = {0};
+
+    assert_int_equal(adapter_resolve(&list, from, base, NULL), WEIR_OK);
+
+    assert_int_equal(list.count, 3);
+    assert_int_equal(list.unresolved, 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(list.items[i].name, test->changes[i].name);
+        check_item(&list.items[i], &test->changes[i]);
+    }
+    adapter_release(&list);
+    weir_model_free(base);
+    weir_model_free(from);
+    fixture_close(&other);
+    close_case(test);
+}
+
 static void adapter_without_alpha_has_no_scale(void **state) {
     (void)state;
     adapter_case *test = open_case("phi3_fused_rslora");
@@ -221,6 +249,7 @@ int main(void) {
         CASE("llama_linear_and_embedding"),
         CASE("phi3_fused_rslora"),
         cmocka_unit_test(adapter_of_another_shape_stays_unresolved),
+        cmocka_unit_test(adapter_fits_a_base_in_another_container),
         cmocka_unit_test(adapter_without_alpha_has_no_scale),
         cmocka_unit_test(adapter_names_are_taken_apart),
     };
