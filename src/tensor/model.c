@@ -44,11 +44,11 @@ typedef struct build {
     weir_model *model;
     role_index own; /* of the architecture's family; empty when it is not known */
     role_index merged;
-    const char *asked; /* the last stored name that a pattern needed, and the answer */
-    bool answer;
-    bool *demoted; /* by index of the stored tensor: its canonical names were taken */
+    const char **stored_names; /* sorted */
+    bool *demoted;             /* by index of the stored tensor: its canonical names were taken */
     tally taken;
     tally misfit;
+    tally codes;
     bool all_known;
 } build;
 
@@ -56,6 +56,7 @@ static void build_release_cleanup(build *work) {
     role_index_release(&work->own);
     role_index_release(&work->merged);
     free(work->demoted);
+    free(work->stored_names);
 }
 
 static void count_in(tally *counts, const stored_tensor *stored) {
@@ -102,18 +103,54 @@ static weir_code name_views(build *work, size_t begin, const char *part, weir_er
 
 /* --- views --- */
 
-static bool stored_name_exists(const void *context, const char *name) {
-    build *const work = (build *)(uintptr_t)context; /* remembers the answer */
-    if (work->asked && strcmp(work->asked, name) == 0) {
-        return work->answer;
-    }
+static int compare_texts(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static weir_code sort_stored_names(build *work, weir_error *err) {
     const tensor_table *const table = &work->model->from->tensors;
-    work->asked = name;
-    work->answer = false;
-    for (size_t i = 0; i < table->count && !work->answer; i++) {
-        work->answer = strcmp(table->items[i].name, name) == 0;
+    work->stored_names = checked_alloc(table->count, sizeof *work->stored_names);
+    if (!work->stored_names) {
+        return weir_fail_nomem(err);
     }
-    return work->answer;
+    for (size_t i = 0; i < table->count; i++) {
+        work->stored_names[i] = table->items[i].name;
+    }
+    qsort(work->stored_names, table->count, sizeof *work->stored_names, compare_texts);
+    return WEIR_OK;
+}
+
+static bool stored_name_exists(const void *context, const char *name) {
+    const build *const work = context;
+    return bsearch(&name, work->stored_names, work->model->from->tensors.count,
+                   sizeof *work->stored_names, compare_texts) != NULL;
+}
+
+/*
+ * Whether a tensor holds codes whose scale is a tensor of its own: FP8 of deepseek and
+ * compressed-tensors, 8 and 4 bits of bitsandbytes. Read as numbers they would differ from every
+ * honest copy in bfloat16.
+ */
+static bool is_codes(const build *work, const stored_tensor *stored) {
+    static const char weight[] = ".weight";
+    static const char *const beside[] = {".weight_scale_inv", ".weight_scale", ".weight.absmax",
+                                         ".SCB", ".scales"};
+    char name[TENSOR_NAME_BYTES_MAX + 32];
+    const size_t len = strlen(stored->name);
+    const bool wide = stored->dtype <= WEIR_DTYPE_BF16 || stored->dtype == WEIR_DTYPE_I64 ||
+                      stored->dtype >= WEIR_DTYPE_Q4_0;
+    if (wide || len < sizeof weight || len > TENSOR_NAME_BYTES_MAX ||
+        strcmp(stored->name + len - (sizeof weight - 1), weight) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        memcpy(name, stored->name, len);
+        memcpy(name + len - (sizeof weight - 1), beside[i], strlen(beside[i]) + 1);
+        if (stored_name_exists(work, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool find_role(build *work, role_match *out, const char *stored_name) {
@@ -144,6 +181,10 @@ static weir_code add_stored(build *work, const stored_tensor *stored, weir_error
         !find_role(work, &match, stored->name)) {
         return add_whole(work, stored, parsed.role, err);
     }
+    if (is_codes(work, stored)) {
+        count_in(&work->codes, stored);
+        return add_whole(work, stored, WEIR_ROLE_UNKNOWN, err);
+    }
     bool fits = false;
     WEIR_TRY(layout_split(views, &fits, stored, &match, &work->model->from->shape, err));
     if (!fits) {
@@ -159,6 +200,7 @@ static weir_code add_all(build *work, weir_error *err) {
     views->count = 0;
     work->all_known = true;
     work->misfit = (tally){0};
+    work->codes = (tally){0};
     for (size_t i = 0; i < from->tensors.count; i++) {
         WEIR_TRY(add_stored(work, &from->tensors.items[i], err));
     }
@@ -183,12 +225,13 @@ static int compare_names(const void *left, const void *right) {
     return kept ? kept : (a->stored > b->stored) - (a->stored < b->stored);
 }
 
-/* Pointers to all views, sorted by compare_names; release with free(). */
+/* Pointers to all views, sorted by compare_names, in place of *out; release with free(). */
 static weir_code sort_names(tensor_view ***out, const view_list *views, weir_error *err) {
     tensor_view **const sorted = checked_alloc(views->count, sizeof *sorted);
     if (!sorted) {
         return weir_fail_nomem(err);
     }
+    free(*out);
     for (size_t i = 0; i < views->count; i++) {
         sorted[i] = &views->items[i];
     }
@@ -197,13 +240,9 @@ static weir_code sort_names(tensor_view ***out, const view_list *views, weir_err
     return WEIR_OK;
 }
 
-/* Of stored tensors that share a canonical name, all but the first go back to their stored names.
- */
-static weir_code demote_taken(build *work, weir_error *err) {
-    const view_list *const views = &work->model->views;
-    WEIR_CLEANUP(free) tensor_view **sorted = NULL;
-    WEIR_TRY(sort_names(&sorted, views, err));
-    for (size_t i = 1; i < views->count; i++) {
+/* Of stored tensors that share a canonical name, all but the first lose it. */
+static void mark_taken(build *work, tensor_view *const *sorted) {
+    for (size_t i = 1; i < work->model->views.count; i++) {
         const weir_tensor *const tensor = &sorted[i]->base;
         const size_t index = stored_index_of(work, sorted[i]->stored);
         if (!keeps_stored_name(tensor->role) && !work->demoted[index] &&
@@ -212,20 +251,15 @@ static weir_code demote_taken(build *work, weir_error *err) {
             count_in(&work->taken, sorted[i]->stored);
         }
     }
-    return work->taken.count > 0 ? add_all(work, err) : WEIR_OK;
 }
-
-enum { RENAME_ROUNDS_MAX = 8 }; /* a file can be made to need any number; no honest one needs two */
 
 /* Put "#" and the index of the stored tensor behind every name that is not the first of its kind.
  */
-static weir_code rename_equal(build *work, bool *found, weir_error *err) {
-    const view_list *const views = &work->model->views;
-    WEIR_CLEANUP(free) tensor_view **sorted = NULL;
-    WEIR_TRY(sort_names(&sorted, views, err));
+static weir_code rename_equal(build *work, bool *found, tensor_view *const *sorted,
+                              weir_error *err) {
     *found = false;
     const char *previous = NULL;
-    for (size_t i = 0; i < views->count; i++) {
+    for (size_t i = 0; i < work->model->views.count; i++) {
         WEIR_CLEANUP(text_buffer_release) text_buffer text = {0};
         weir_tensor *const tensor = &sorted[i]->base;
         if (!previous || strcmp(previous, tensor->name) != 0) {
@@ -239,15 +273,26 @@ static weir_code rename_equal(build *work, bool *found, weir_error *err) {
     return WEIR_OK;
 }
 
+enum { RENAME_ROUNDS_MAX = 8 }; /* a file can be made to need any number; no honest one needs two */
+
 static weir_code make_unique(build *work, weir_error *err) {
-    WEIR_TRY(demote_taken(work, err));
-    bool found = true;
+    const view_list *const views = &work->model->views;
+    WEIR_CLEANUP(free) tensor_view **sorted = NULL;
+    WEIR_TRY(sort_names(&sorted, views, err));
+    mark_taken(work, sorted);
+    if (work->taken.count > 0) {
+        WEIR_TRY(add_all(work, err));
+        WEIR_TRY(sort_names(&sorted, views, err));
+    }
+    bool found;
+    WEIR_TRY(rename_equal(work, &found, sorted, err));
     for (int round = 0; found; round++) {
         if (round == RENAME_ROUNDS_MAX) {
             return weir_fail(err, WEIR_ERR_LIMIT, NULL, NULL, "tensor names that differ",
                              "names made to collide");
         }
-        WEIR_TRY(rename_equal(work, &found, err));
+        WEIR_TRY(sort_names(&sorted, views, err));
+        WEIR_TRY(rename_equal(work, &found, sorted, err));
     }
     return WEIR_OK;
 }
@@ -319,6 +364,7 @@ static weir_code build_model(weir_model *model, weir_findings *findings, weir_er
         WEIR_TRY(role_index_build(&work.own, family, err));
     }
     WEIR_TRY(role_index_build(&work.merged, NULL, err));
+    WEIR_TRY(sort_stored_names(&work, err));
     work.demoted = calloc(from->tensors.count + 1, sizeof *work.demoted);
     if (!work.demoted) {
         return weir_fail_nomem(err);
@@ -333,6 +379,8 @@ static weir_code build_model(weir_model *model, weir_findings *findings, weir_er
                  "tensors have a role that another tensor has already");
     report_tally(findings, from, &work.misfit, "tensor-layout-unknown",
                  "tensors have a shape that does not fit their role");
+    report_tally(findings, from, &work.codes, "tensor-scaled-elsewhere",
+                 "tensors hold codes whose scales are other tensors");
     model->has_known_roles = family && work.all_known;
     model->head_is_tied = head_is_tied(model, family);
     return WEIR_OK;

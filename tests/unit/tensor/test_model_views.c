@@ -258,6 +258,31 @@ static void a_model_without_tensors_is_a_model(void **state) {
     fixture_close(&from);
 }
 
+static void codes_whose_scale_stands_elsewhere_are_not_read_as_numbers(void **state) {
+    (void)state;
+    fixture from;
+    weir_findings *findings = new_findings();
+    const uint64_t dims[] = {4, 4};
+    fixture_open(&from, "llama", "safetensors");
+    fixture_add(&from, "model.layers.0.mlp.up_proj.weight", WEIR_DTYPE_F8_E4M3, dims, 2, NULL);
+    fixture_add_f32(&from, "model.layers.0.mlp.up_proj.weight_scale_inv", 1, 1, NULL);
+    fixture_add(&from, "model.layers.0.mlp.gate_proj.weight", WEIR_DTYPE_U8, dims, 2, NULL);
+    fixture_add_f32(&from, "model.layers.0.mlp.gate_proj.weight.absmax", 1, 1, NULL);
+    fixture_add(&from, "model.layers.0.mlp.down_proj.weight", WEIR_DTYPE_F8_E4M3, dims, 2, NULL);
+    weir_model *model = fixture_model(&from, findings);
+
+    assert_int_equal(tensor_named(model, "model.layers.0.mlp.up_proj.weight")->role,
+                     WEIR_ROLE_UNKNOWN);
+    assert_int_equal(tensor_named(model, "model.layers.0.mlp.gate_proj.weight")->role,
+                     WEIR_ROLE_UNKNOWN);
+    assert_int_equal(tensor_named(model, "layers.0.down")->role, WEIR_ROLE_DOWN);
+    assert_int_equal(weir_findings_count(findings), 1);
+    assert_string_equal(weir_findings_get(findings, 0)->id, "tensor-scaled-elsewhere");
+    weir_model_free(model);
+    weir_findings_free(findings);
+    fixture_close(&from);
+}
+
 static void adapter_tensors_have_their_own_roles(void **state) {
     (void)state;
     fixture from;
@@ -285,6 +310,7 @@ int main(void) {
         cmocka_unit_test(a_missing_head_is_tied_where_that_is_said_or_usual),
         cmocka_unit_test(an_unknown_architecture_gets_roles_by_name_and_says_so),
         cmocka_unit_test(a_model_without_tensors_is_a_model),
+        cmocka_unit_test(codes_whose_scale_stands_elsewhere_are_not_read_as_numbers),
         cmocka_unit_test(adapter_tensors_have_their_own_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
