@@ -11,6 +11,8 @@
 #include "kernel/read_k.h"
 #include "kernel/read_plain.h"
 #include "kernel/read_small.h"
+#include "kernel/write_blocks.h"
+#include "kernel/write_small.h"
 #include KERNEL_PAIR
 
 extern const kernel_level KERNEL_LEVEL;
@@ -64,5 +66,19 @@ const kernel_level KERNEL_LEVEL = {
             [WEIR_DTYPE_MXFP4] = read_mxfp4,
             [WEIR_DTYPE_NVFP4] = read_nvfp4,
             [WEIR_DTYPE_Q1_0] = read_q1_0,
+        },
+    .writers =
+        {
+            [WEIR_DTYPE_F32] = write_f32,
+            [WEIR_DTYPE_F16] = write_f16,
+            [WEIR_DTYPE_BF16] = write_bf16,
+            [WEIR_DTYPE_Q4_0] = write_q4_0,
+            [WEIR_DTYPE_Q4_1] = write_q4_1,
+            [WEIR_DTYPE_Q5_0] = write_q5_0,
+            [WEIR_DTYPE_Q5_1] = write_q5_1,
+            [WEIR_DTYPE_Q8_0] = write_q8_0,
+            [WEIR_DTYPE_TQ1_0] = write_tq1_0,
+            [WEIR_DTYPE_TQ2_0] = write_tq2_0,
+            [WEIR_DTYPE_MXFP4] = write_mxfp4,
         },
 };

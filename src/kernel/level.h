@@ -17,6 +17,9 @@
 /** Fills `count` floats, a whole number of blocks, from bytes of any alignment. */
 typedef void number_reader(float *restrict out, const uint8_t *restrict stored, size_t count);
 
+/** Stores `count` values, a whole number of blocks. */
+typedef void number_writer(uint8_t *restrict out, const float *restrict values, size_t count);
+
 /**
  * Sums and counts of a block as if every value and every square were finite and not tiny; nan_* and
  * inf_* are 0. pair_stats.c says when the result is believed.
@@ -28,6 +31,7 @@ typedef struct kernel_level {
     pair_lanes_f32 *pair_f32;
     pair_lanes_bf16 *pair_bf16;
     number_reader *readers[WEIR_DTYPE_COUNT]; /* NULL: opaque */
+    number_writer *writers[WEIR_DTYPE_COUNT]; /* NULL: not written */
 } kernel_level;
 
 /** @return the level in use; static. */

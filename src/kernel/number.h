@@ -54,6 +54,10 @@ static inline uint32_t float_bits(float value) {
     return bits;
 }
 
+static inline float float_magnitude(float value) {
+    return float_from_bits(float_bits(value) & 0x7FFFFFFF);
+}
+
 /** 2^exponent, for -126 <= exponent <= 127. */
 static inline float float_power_of_two(int exponent) {
     return float_from_bits((uint32_t)(exponent + 127) << 23);
@@ -78,32 +82,18 @@ static inline float float_from_half_at(const uint8_t *bytes) {
 
 /**
  * Nearest binary16, ties to even. A NaN becomes the quiet NaN 0x7E00 with its sign, as ggml's
- * fp32-to-fp16 has it (numpy keeps the payload instead).
+ * fp32-to-fp16 has it (numpy keeps the payload instead). Without a branch: below 2^-14 the steps of
+ * binary16 are those of float32 at 0.5, so adding 0.5 rounds; above, the carry of an integer does.
  */
 static inline uint16_t half_from_float(float value) {
     const uint32_t bits = float_bits(value);
-    const uint32_t sign = bits >> 16 & 0x8000;
     const uint32_t magnitude = bits & 0x7FFFFFFF;
-    if (magnitude > 0x7F800000) {
-        return (uint16_t)(sign | 0x7E00);
-    }
-    if (magnitude >= 0x477FF000) { /* 65520 and more round to infinity */
-        return (uint16_t)(sign | 0x7C00);
-    }
-    if (magnitude >= 0x38800000) { /* 2^-14: a normal half */
-        const uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);
-        return (uint16_t)(sign | ((rounded - ((127 - 15) << 23)) >> 13));
-    }
-    if (magnitude <= 0x33000000) { /* 2^-25 and less round to zero */
-        return (uint16_t)sign;
-    }
-    const uint32_t shift = 126 - (magnitude >> 23); /* 14 .. 24 */
-    const uint32_t mantissa = (magnitude & 0x7FFFFF) | 0x800000;
-    const uint32_t kept = mantissa >> shift;
-    const uint32_t rest = mantissa & ((1u << shift) - 1);
-    const uint32_t half_step = 1u << (shift - 1);
-    const uint32_t up = rest > half_step || (rest == half_step && (kept & 1));
-    return (uint16_t)(sign | (kept + up));
+    const uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1) - ((127 - 15) << 23);
+    const uint32_t subnormal = float_bits(float_from_bits(magnitude) + 0.5f) - 0x3F000000;
+    const uint32_t finite = magnitude < 0x38800000 ? subnormal : rounded >> 13;
+    const uint32_t special = magnitude > 0x7F800000 ? 0x7E00 : 0x7C00;
+    const uint32_t half = magnitude < 0x477FF000 ? finite : special; /* from 65520: infinity */
+    return (uint16_t)((bits >> 16 & 0x8000) | half);
 }
 
 static inline float float_from_bf16(uint16_t bits) {

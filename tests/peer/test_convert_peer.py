@@ -52,8 +52,8 @@ def read(dtype: str, stored: np.ndarray, level: str | None = None) -> np.ndarray
     return np.frombuffer(convert("read", dtype, stored, level), dtype=np.float32)
 
 
-def write(dtype: str, values: np.ndarray) -> np.ndarray:
-    return np.frombuffer(convert("write", dtype, values), dtype=np.uint8)
+def write(dtype: str, values: np.ndarray, level: str | None = None) -> np.ndarray:
+    return np.frombuffer(convert("write", dtype, values, level), dtype=np.uint8)
 
 
 def levels() -> list[str]:
@@ -161,7 +161,9 @@ class Gguf(unittest.TestCase):
             with self.subTest(name), np.errstate(all="ignore"):
                 values = values_for(name)[:-1]  # a block of -0: the sign of d follows ggml
                 theirs = gguf.quants.quantize(values, getattr(gguf.GGMLQuantizationType, name))
-                self.assertTrue(np.array_equal(write(name, values), theirs.view(np.uint8).ravel()))
+                for level in levels():
+                    mine = write(name, values, level)
+                    self.assertTrue(np.array_equal(mine, theirs.view(np.uint8).ravel()), level)
 
 
 @unittest.skipUnless(GGML_BASE, "WEIR_GGML_BASE names no libggml-base.so")
@@ -189,7 +191,8 @@ class Ggml(unittest.TestCase):
                 getattr(self.ggml, f"quantize_row_{name.lower()}_ref")(
                     values.ctypes.data_as(ctypes.c_void_p),
                     theirs.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(values.size))
-                self.assertTrue(np.array_equal(write(name, values), theirs))
+                for level in levels():
+                    self.assertTrue(np.array_equal(write(name, values, level), theirs), level)
 
 
 if __name__ == "__main__":

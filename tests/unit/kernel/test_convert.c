@@ -64,22 +64,53 @@ static void blocks_read_as_gguf_reads_them_at_every_level(void **state) {
     }
 }
 
-static void values_are_written_as_gguf_writes_them(void **state) {
+static void assert_written(const known_answer *known) {
+    const weir_dtype_info *info = weir_dtype_get(known->dtype);
+    const size_t count = (size_t)BLOCKS * info->block_elements;
+    uint64_t seed = known->seed;
+    uint8_t stored[STORED_MAX];
+    float values[VALUES_MAX];
+    for (size_t j = 0; j < count; j++) {
+        const uint32_t raw = draw(&seed);
+        values[j] = ((float)((raw >> 8) % 2001) - 1000.0f) / (float)(1u << raw % 16);
+    }
+
+    convert_from_f32(stored, known->dtype, values, count);
+
+    assert_int_equal(fnv1a(stored, (size_t)BLOCKS * info->block_bytes), known->hash);
+}
+
+static void values_are_written_as_gguf_writes_them_at_every_level(void **state) {
+    (void)state;
+    weir_simd level = WEIR_SIMD_BASE;
+    while (next_level(&level)) {
+        for (size_t i = 0; i < sizeof writing / sizeof *writing; i++) {
+            assert_written(&writing[i]);
+        }
+    }
+}
+
+static void every_level_writes_the_same_bytes(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof writing / sizeof *writing; i++) {
         const weir_dtype_info *info = weir_dtype_get(writing[i].dtype);
         const size_t count = (size_t)BLOCKS * info->block_elements;
-        uint64_t seed = writing[i].seed;
-        uint8_t stored[STORED_MAX];
+        uint64_t seed = 11;
+        uint8_t expected[STORED_MAX];
         float values[VALUES_MAX];
-        for (size_t j = 0; j < count; j++) {
-            const uint32_t raw = draw(&seed);
-            values[j] = ((float)((raw >> 8) % 2001) - 1000.0f) / (float)(1u << raw % 16);
+        for (size_t j = 0; j < count; j++) { /* every exponent, NaN and infinity in some blocks */
+            const uint32_t bits = draw(&seed) & (j < count / 2 ? 0xBFFFFFFF : 0xFFFFFFFF);
+            memcpy(&values[j], &bits, sizeof bits);
         }
+        assert_int_equal(weir_simd_force(WEIR_SIMD_BASE, NULL), WEIR_OK);
+        convert_from_f32(expected, writing[i].dtype, values, count);
 
-        convert_from_f32(stored, writing[i].dtype, values, count);
-
-        assert_int_equal(fnv1a(stored, (size_t)BLOCKS * info->block_bytes), writing[i].hash);
+        weir_simd level = WEIR_SIMD_BASE;
+        while (next_level(&level)) {
+            uint8_t stored[STORED_MAX];
+            convert_from_f32(stored, writing[i].dtype, values, count);
+            assert_memory_equal(stored, expected, (size_t)BLOCKS * info->block_bytes);
+        }
     }
 }
 
@@ -273,7 +304,8 @@ static void an_unknown_level_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_read_as_gguf_reads_them_at_every_level),
-        cmocka_unit_test(values_are_written_as_gguf_writes_them),
+        cmocka_unit_test(values_are_written_as_gguf_writes_them_at_every_level),
+        cmocka_unit_test(every_level_writes_the_same_bytes),
         cmocka_unit_test(writing_again_what_was_read_gives_the_same_bytes),
         cmocka_unit_test(every_level_reads_the_same_bits),
         cmocka_unit_test(any_alignment_will_do),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * float32 to ggml's types of few values; the layouts stand in read_small.h.
+/**
+ * @file write_small.h  float32 to ggml's types of few values; the layouts stand in read_small.h.
  *
  *   TQ1_0, TQ2_0   d = max |x|, trit = round(x / d) + 1, halves away from zero
  *   MXFP4          e = floor(log2(max |x|)) - 2 + 127, code = the first nearest of the 16 values
@@ -10,18 +10,18 @@
  *
  * Source: ggml-quants.c of ggml-org/llama.cpp; gguf-py quants.py.
  */
+#ifndef WEIR_KERNEL_WRITE_SMALL_H
+#define WEIR_KERNEL_WRITE_SMALL_H
+
+#include <stddef.h>
+
 #include "kernel/e2m1.h"
 #include "kernel/number.h"
-#include "kernel/writers.h"
-
-static float magnitude(float value) {
-    return float_from_bits(float_bits(value) & 0x7FFFFFFF);
-}
 
 static float find_largest(const float *values, size_t count) {
     float largest = 0;
     for (size_t i = 0; i < count; i++) {
-        largest = magnitude(values[i]) > largest ? magnitude(values[i]) : largest;
+        largest = float_magnitude(values[i]) > largest ? float_magnitude(values[i]) : largest;
     }
     return largest;
 }
@@ -40,7 +40,7 @@ static uint8_t pack_trits(const float *values, size_t stride, size_t trits, floa
     return (uint8_t)((packed * 256 + 242) / 243);
 }
 
-void write_tq1_0(uint8_t *out, const float *values, size_t count) {
+static void write_tq1_0(uint8_t *restrict out, const float *restrict values, size_t count) {
     for (; count; count -= SUPER, values += SUPER, out += 54) {
         const float d = find_largest(values, SUPER);
         const float id = d > 0.0f ? 1.0f / d : 0.0f;
@@ -57,7 +57,7 @@ void write_tq1_0(uint8_t *out, const float *values, size_t count) {
     }
 }
 
-void write_tq2_0(uint8_t *out, const float *values, size_t count) {
+static void write_tq2_0(uint8_t *restrict out, const float *restrict values, size_t count) {
     for (; count; count -= SUPER, values += SUPER, out += 66) {
         const float d = find_largest(values, SUPER);
         const float id = d > 0.0f ? 1.0f / d : 0.0f;
@@ -94,9 +94,9 @@ static uint8_t mxfp4_exponent(float largest) {
 
 static uint8_t nearest_e2m1(float value, float scale) {
     uint8_t best = 0;
-    float best_error = magnitude((float)e2m1_values[0] * scale - value);
+    float best_error = float_magnitude((float)e2m1_values[0] * scale - value);
     for (uint8_t code = 1; code < 16; code++) {
-        const float error = magnitude((float)e2m1_values[code] * scale - value);
+        const float error = float_magnitude((float)e2m1_values[code] * scale - value);
         if (error < best_error) {
             best = code;
             best_error = error;
@@ -105,7 +105,7 @@ static uint8_t nearest_e2m1(float value, float scale) {
     return best;
 }
 
-void write_mxfp4(uint8_t *out, const float *values, size_t count) {
+static void write_mxfp4(uint8_t *restrict out, const float *restrict values, size_t count) {
     for (; count; count -= 32, values += 32, out += 17) {
         out[0] = mxfp4_exponent(find_largest(values, 32));
         const float scale = mxfp4_scale(out[0]);
@@ -115,3 +115,5 @@ void write_mxfp4(uint8_t *out, const float *values, size_t count) {
         }
     }
 }
+
+#endif
