@@ -2,9 +2,10 @@
 /*
  * The order of the work: look at the files, compare with the base, gather the facts, weigh them.
  *
- * A tier needs to know what the change did to behaviour. Of that the files alone prove one thing: where
- * weights, template, tokenizer and settings are all the base's own, the change adds nothing. In every
- * other case the routes and the tier stay open, and the result says which evidence would narrow them.
+ * A tier needs to know what the change did to behaviour. Of that the files alone prove one thing:
+ * where weights, template, tokenizer and settings are all the base's own, the change adds nothing.
+ * In every other case the routes and the tier stay open, and the result says which evidence would
+ * narrow them.
  */
 #include "assess/assessment.h"
 
@@ -44,9 +45,8 @@ static weir_code run_diff(weir_assessment *assessment, const char *path,
                                             .digest = options->digest};
     WEIR_TRY(weir_diff_run(&assessment->diff, options->base_path, path, &diff_options, err));
     take_hashes(assessment);
-    return options->digest
-               ? inspection_hash(assessment->inspection, path, options->callbacks, err)
-               : WEIR_OK;
+    return options->digest ? inspection_hash(assessment->inspection, path, options->callbacks, err)
+                           : WEIR_OK;
 }
 
 static void add_next(weir_assessment *assessment, const char *what, const char *how) {

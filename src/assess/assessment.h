@@ -26,11 +26,11 @@ typedef struct next_evidence {
 
 struct weir_assessment {
     weir_inspection *inspection;
-    weir_diff *diff;      /**< NULL without a base */
+    weir_diff *diff; /**< NULL without a base */
     fact_table facts;
-    level_range tier;     /**< 0 to 4 */
-    level_range route_a;  /**< capability gained, 0 to 3 */
-    level_range route_b;  /**< safeguards lost, 0 to 3 */
+    level_range tier;    /**< 0 to 4 */
+    level_range route_a; /**< capability gained, 0 to 3 */
+    level_range route_b; /**< safeguards lost, 0 to 3 */
     next_evidence next[NEXT_EVIDENCE_MAX];
     size_t next_count;
 };

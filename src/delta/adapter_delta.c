@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a LoRA adapter adds to its base, without forming the product. With G = A A' and H = B' B, both
- * [rank, rank],
- *     |s B A|^2 = s^2 sum over i, j of G[i][j] H[i][j]
- * so the size of the change costs rank^2 (rows + cols) and the base is read once for its norm.
- * Hu et al. 2021 (LoRA), section 4.1, for the form of the update.
+ * What a LoRA adapter adds to its base, without forming the product. With G = A A' and H = B' B,
+ * both [rank, rank], |s B A|^2 = s^2 sum over i, j of G[i][j] H[i][j] so the size of the change
+ * costs rank^2 (rows + cols) and the base is read once for its norm. Hu et al. 2021 (LoRA),
+ * section 4.1, for the form of the update.
  */
 #include <math.h>
 
@@ -76,11 +75,12 @@ static weir_code measure_product(double *out, const adapter_item *item, weir_err
 
 /* Sum of squares of a tensor of the base. */
 static weir_code measure_base(double *out, const tensor_view *view, weir_error *err) {
-    const uint64_t rows_at_once =
-        view->base.cols >= PIECE_ELEMENTS ? 1 : PIECE_ELEMENTS / (view->base.cols ? view->base.cols : 1);
+    const uint64_t rows_at_once = view->base.cols >= PIECE_ELEMENTS
+                                      ? 1
+                                      : PIECE_ELEMENTS / (view->base.cols ? view->base.cols : 1);
     WEIR_CLEANUP(view_scratch_release) view_scratch scratch = {0};
-    WEIR_CLEANUP(free) float *values = checked_alloc((size_t)rows_at_once * view->base.cols,
-                                                     sizeof *values);
+    WEIR_CLEANUP(free)
+    float *values = checked_alloc((size_t)rows_at_once * view->base.cols, sizeof *values);
     if (!values) {
         return weir_fail_nomem(err);
     }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pass over the numbers. Pairs are taken in the order in which the model stores them; each pair is cut
- * into windows, each window into pieces that threads read, convert and measure on their own, and that are
- * merged in index order: the sums are the same bytes for any number of threads.
+ * The pass over the numbers. Pairs are taken in the order in which the model stores them and cut
+ * into pieces; a window of pieces, from one pair or from many, is read, converted and measured by
+ * all threads, then merged in index order: the sums are the same bytes for any number of threads.
  *
- *   window   WINDOW_PIECES pieces; between windows: progress, cancel
+ *   window   WINDOW_PIECES pieces; between windows: merging, progress, cancel
  *   piece    PIECE_ELEMENTS elements of two stored ranges when both sides store them in one order;
  *            whole canonical rows otherwise
  *
- * With a digest, the window's stored bytes are kept while they are measured, and one more task of the
- * next window hashes them: hashing and measuring share one read.
+ * With a digest, the window's stored bytes are kept while they are measured, and one more task of
+ * the next window hashes them: hashing and measuring share one read.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -38,13 +38,32 @@ typedef struct worker {
     float *base;
     float *model;
     float *replay;
-    unsigned char *stored; /* bytes of a replay, then of stored ranges */
+    unsigned char *stored; /* bytes of a re-derivation */
     unsigned char *base_bytes;
     unsigned char *model_bytes;
     view_scratch scratch;
 } worker;
 
+typedef struct pair_job {
+    tensor_delta *row;
+    const tensor_view *base;
+    const tensor_view *model;
+    weir_dtype base_dtype;
+    weir_dtype model_dtype;
+    bool is_flat; /* both sides store the same order in one range */
+    bool is_replayable;
+    bool is_reversible; /* the base's dtype can be re-derived too, and would say which came first */
+    atomic_bool is_one_way; /* set by the first piece that is not reversed: the rest need not try */
+    uint64_t elements;
+    uint64_t base_offset;
+    uint64_t model_offset;
+    uint64_t piece_elements; /* flat: PIECE_ELEMENTS; else whole rows */
+} pair_job;
+
 typedef struct piece {
+    pair_job *job;
+    uint64_t first; /* element of the pair */
+    size_t count;
     pair_stats stats;
     bool bits_equal;
     uint64_t replayed;
@@ -54,34 +73,24 @@ typedef struct piece {
     weir_error err;
 } piece;
 
-typedef struct pair_job {
-    const tensor_view *base;
-    const tensor_view *model;
-    weir_dtype base_dtype;
-    weir_dtype model_dtype;
-    bool is_flat;        /* both sides store the same order in one range */
-    bool is_replayable;
-    bool is_reversible;  /* the base's dtype can be re-derived too, and would say which came first */
-    atomic_bool *is_one_way; /* set by the first piece that cannot be reversed: the rest need not try */
-    uint64_t elements;
-    uint64_t base_offset;
-    uint64_t model_offset;
-    uint64_t piece_elements; /* flat: PIECE_ELEMENTS; else whole rows */
-    uint64_t piece_count;
-} pair_job;
+/* Pieces that are measured together. A window holds at most as many pairs as pieces. */
+typedef struct window {
+    piece pieces[WINDOW_PIECES];
+    pair_job jobs[WINDOW_PIECES];
+    size_t piece_count;
+    size_t job_count;
+    unsigned char
+        *bytes; /* stored bytes of the model's flat pieces, a slot each; NULL without a digest */
+} window;
 
 typedef struct comparison {
     weir_diff *diff;
     const weir_diff_options *options;
     worker *workers;
     int worker_count;
-    piece *pieces;             /* WINDOW_PIECES */
-    unsigned char *window;     /* stored bytes of the model's window, with a digest */
-    unsigned char *last_window;
-    size_t last_window_bytes;
-    uint64_t last_window_offset;
-    file_digest *last_window_file;
-    file_digest *digests;      /* one per file of the model, with a digest */
+    window *now;          /* being filled, then measured */
+    window *last;         /* measured; its bytes are being hashed */
+    file_digest *digests; /* one per file of the model; NULL without a digest */
     uint64_t bytes_done;
     uint64_t bytes_total;
 } comparison;
@@ -185,19 +194,21 @@ static uint64_t count_equal_bits(const float *a, const float *b, size_t count) {
 }
 
 /* Whether the base's own dtype, re-derived from the model, gives the base's bits back. */
-static bool is_piece_reversed(const pair_job *job, worker *work, size_t count) {
-    if (!job->is_reversible || atomic_load(job->is_one_way)) {
+static bool is_piece_reversed(pair_job *job, worker *work, size_t count) {
+    if (!job->is_reversible || atomic_load(&job->is_one_way)) {
         return false;
     }
     rederive(work, job->base_dtype, work->model, count);
     const bool is_reversed = count_equal_bits(work->replay, work->base, count) == count;
     if (!is_reversed) {
-        atomic_store(job->is_one_way, true);
+        atomic_store(&job->is_one_way, true);
     }
     return is_reversed;
 }
 
-static void measure_replay(piece *out, const pair_job *job, worker *work, size_t count) {
+static void measure_replay(piece *out, worker *work) {
+    pair_job *job = out->job;
+    const size_t count = out->count;
     if (!job->is_replayable) {
         const bool is_block = weir_dtype_get(job->model_dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
         out->rounding_dd = is_block ? block_rounding_dd(job->model_dtype, work->base, count) : 0;
@@ -212,110 +223,79 @@ static void measure_replay(piece *out, const pair_job *job, worker *work, size_t
         piece rounding = {0};
         measure_floats(&rounding, work->base, work->replay, count);
         out->rounding_dd = rounding.stats.sum_dd;
-        atomic_store(job->is_one_way, true);
+        atomic_store(&job->is_one_way, true);
     }
 }
 
-static weir_code read_flat(const pair_job *job, worker *work, uint64_t first, size_t count,
-                           unsigned char *window, piece *out) {
-    const uint64_t base_bytes = stored_bytes(job->base_dtype, count);
-    const uint64_t model_bytes = stored_bytes(job->model_dtype, count);
-    const uint64_t model_skip = stored_bytes(job->model_dtype, first);
-    unsigned char *model_data = window ? window : work->model_bytes;
-    WEIR_TRY(weir_source_read(job->base->source, job->base_offset + stored_bytes(job->base_dtype, first),
-                              work->base_bytes, (size_t)base_bytes, &out->err));
-    WEIR_TRY(weir_source_read(job->model->source, job->model_offset + model_skip, model_data,
-                              (size_t)model_bytes, &out->err));
+static weir_code read_flat(piece *out, worker *work, unsigned char *kept) {
+    const pair_job *job = out->job;
+    const size_t base_bytes = (size_t)stored_bytes(job->base_dtype, out->count);
+    const size_t model_bytes = (size_t)stored_bytes(job->model_dtype, out->count);
+    unsigned char *model_data = kept ? kept : work->model_bytes;
+    WEIR_TRY(weir_source_read(job->base->source,
+                              job->base_offset + stored_bytes(job->base_dtype, out->first),
+                              work->base_bytes, base_bytes, &out->err));
+    WEIR_TRY(weir_source_read(job->model->source,
+                              job->model_offset + stored_bytes(job->model_dtype, out->first),
+                              model_data, model_bytes, &out->err));
     if (job->base_dtype == WEIR_DTYPE_BF16 && job->model_dtype == WEIR_DTYPE_BF16) {
         measure_bf16(out, (const uint16_t *)(const void *)work->base_bytes,
-                     (const uint16_t *)(const void *)model_data, count);
+                     (const uint16_t *)(const void *)model_data, out->count);
         return WEIR_OK;
     }
-    convert_to_f32(work->base, job->base_dtype, work->base_bytes, count);
-    convert_to_f32(work->model, job->model_dtype, model_data, count);
-    measure_floats(out, work->base, work->model, count);
+    convert_to_f32(work->base, job->base_dtype, work->base_bytes, out->count);
+    convert_to_f32(work->model, job->model_dtype, model_data, out->count);
+    measure_floats(out, work->base, work->model, out->count);
     out->bits_equal = job->base_dtype == job->model_dtype
-                          ? memcmp(work->base_bytes, model_data, (size_t)model_bytes) == 0
-                          : count_equal_bits(work->base, work->model, count) == count;
-    measure_replay(out, job, work, count);
+                          ? memcmp(work->base_bytes, model_data, model_bytes) == 0
+                          : count_equal_bits(work->base, work->model, out->count) == out->count;
+    measure_replay(out, work);
     return WEIR_OK;
 }
 
-static weir_code read_rows(const pair_job *job, worker *work, uint64_t first, size_t count,
-                           piece *out) {
+static weir_code read_rows(piece *out, worker *work) {
+    const pair_job *job = out->job;
     const uint64_t cols = job->model->base.cols;
-    WEIR_TRY(tensor_view_read(job->base, first / cols, count / cols, work->base, &work->scratch,
-                              &out->err));
-    WEIR_TRY(tensor_view_read(job->model, first / cols, count / cols, work->model, &work->scratch,
-                              &out->err));
-    measure_floats(out, work->base, work->model, count);
-    out->bits_equal = count_equal_bits(work->base, work->model, count) == count;
-    measure_replay(out, job, work, count);
+    WEIR_TRY(tensor_view_read(job->base, out->first / cols, out->count / cols, work->base,
+                              &work->scratch, &out->err));
+    WEIR_TRY(tensor_view_read(job->model, out->first / cols, out->count / cols, work->model,
+                              &work->scratch, &out->err));
+    measure_floats(out, work->base, work->model, out->count);
+    out->bits_equal = count_equal_bits(work->base, work->model, out->count) == out->count;
+    measure_replay(out, work);
     return WEIR_OK;
 }
 
-static void run_piece(comparison *run, const pair_job *job, uint64_t index, piece *out,
-                      unsigned char *window) {
+static unsigned char *kept_bytes(const window *pieces, size_t index) {
+    const size_t slot_bytes = (size_t)PIECE_ELEMENTS * ELEMENT_BYTES_MAX;
+    return pieces->bytes ? pieces->bytes + index * slot_bytes : NULL;
+}
+
+static void run_piece(comparison *run, size_t index) {
 #ifdef _OPENMP
     worker *work = &run->workers[omp_get_thread_num()];
 #else
     worker *work = &run->workers[0];
 #endif
-    const uint64_t first = index * job->piece_elements;
-    const uint64_t left = job->elements - first;
-    const size_t count = (size_t)(left < job->piece_elements ? left : job->piece_elements);
-    *out = (piece){0};
-    out->code = job->is_flat ? read_flat(job, work, first, count, window, out)
-                             : read_rows(job, work, first, count, out);
+    piece *out = &run->now->pieces[index];
+    out->code = out->job->is_flat ? read_flat(out, work, kept_bytes(run->now, index))
+                                  : read_rows(out, work);
 }
 
-static weir_code hash_last_window(comparison *run, weir_error *err) {
-    if (!run->last_window_file) {
-        return WEIR_OK;
-    }
-    file_digest *file = run->last_window_file;
-    run->last_window_file = NULL;
-    return file_digest_feed(file, run->last_window_offset, run->last_window,
-                            run->last_window_bytes, err);
-}
-
-/* Measure the pieces [begin, end) of a pair with all threads, and hash the window before. */
-static weir_code run_window(comparison *run, const pair_job *job, uint64_t begin, uint64_t end,
-                            weir_error *err) {
-    const bool keeps_bytes = run->digests && job->is_flat;
-    const uint64_t piece_bytes = stored_bytes(job->model_dtype, job->piece_elements);
-    weir_code hash_code = WEIR_OK;
-    const int64_t count = (int64_t)(end - begin);
-#pragma omp parallel for schedule(dynamic) num_threads(run->worker_count)
-    for (int64_t i = -1; i < count; i++) {
-        if (i < 0) {
-            hash_code = hash_last_window(run, err);
-        } else {
-            unsigned char *window = keeps_bytes ? run->window + (uint64_t)i * piece_bytes : NULL;
-            run_piece(run, job, begin + (uint64_t)i, &run->pieces[i], window);
+/* Hash what the last window kept. Pieces that were not flat leave a gap, which is read again. */
+static weir_code hash_last(comparison *run, weir_error *err) {
+    window *last = run->last;
+    for (size_t i = 0; run->digests && i < last->piece_count; i++) {
+        const piece *done = &last->pieces[i];
+        const pair_job *job = done->job;
+        if (job->is_flat) {
+            WEIR_TRY(file_digest_feed(
+                &run->digests[job->model->stored->file],
+                job->model_offset + stored_bytes(job->model_dtype, done->first),
+                kept_bytes(last, i), (size_t)stored_bytes(job->model_dtype, done->count), err));
         }
     }
-    WEIR_TRY(hash_code);
-    for (int64_t i = 0; i < count; i++) {
-        if (run->pieces[i].code != WEIR_OK) {
-            if (err) {
-                *err = run->pieces[i].err;
-            }
-            return run->pieces[i].code;
-        }
-    }
-    if (keeps_bytes) {
-        const uint64_t last = end * job->piece_elements < job->elements ? end * job->piece_elements
-                                                                        : job->elements;
-        unsigned char *filled = run->window;
-        run->window = run->last_window;
-        run->last_window = filled;
-        run->last_window_offset =
-            job->model_offset + stored_bytes(job->model_dtype, begin * job->piece_elements);
-        run->last_window_bytes =
-            (size_t)stored_bytes(job->model_dtype, last - begin * job->piece_elements);
-        run->last_window_file = &run->digests[job->model->stored->file];
-    }
+    last->piece_count = 0;
     return WEIR_OK;
 }
 
@@ -331,7 +311,8 @@ static void tell_progress(comparison *run, uint64_t bytes) {
     }
 }
 
-static void merge_piece(tensor_delta *row, const piece *next) {
+static void merge_piece(const piece *next) {
+    tensor_delta *row = next->job->row;
     pair_stats_merge(&row->stats, &next->stats);
     row->bits_equal = row->bits_equal && next->bits_equal;
     row->replayed += next->replayed;
@@ -339,13 +320,15 @@ static void merge_piece(tensor_delta *row, const piece *next) {
     row->rounding_dd += next->rounding_dd;
 }
 
-/* What rounding to a float dtype does, from the sum of squared binades: error is uniform in one ulp. */
+/* What rounding to a float dtype does, from the sum of squared binades: error is uniform in one
+ * ulp. */
 static double ulp_rounding_dd(const tensor_delta *row, weir_dtype dtype) {
     const int bits = mantissa_bits(dtype);
     return bits < 0 ? (double)NAN : ldexp(row->stats.sum_ulp2, -2 * bits) / 12.0;
 }
 
-static void classify(tensor_delta *row, const pair_job *job) {
+static void classify(const pair_job *job) {
+    tensor_delta *row = job->row;
     const weir_dtype_kind kind = weir_dtype_get(job->model_dtype)->kind;
     const bool is_whole_replay = job->is_replayable && row->replayed == row->stats.count;
     if (job->base_dtype == job->model_dtype) {
@@ -362,34 +345,75 @@ static void classify(tensor_delta *row, const pair_job *job) {
     }
 }
 
-static weir_code compare_numbers(comparison *run, const pair_job *job, tensor_delta *row,
-                                 weir_error *err) {
-    row->bits_equal = true;
-    row->is_reversed = job->is_replayable && job->is_reversible;
-    row->is_replayable = job->is_replayable;
-    for (uint64_t begin = 0; begin < job->piece_count; begin += WINDOW_PIECES) {
-        const uint64_t left = job->piece_count - begin;
-        const uint64_t end = begin + (left < WINDOW_PIECES ? left : WINDOW_PIECES);
-        if (is_cancelled(run->options->callbacks)) {
-            return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
-        }
-        WEIR_TRY(run_window(run, job, begin, end, err));
-        for (uint64_t i = begin; i < end; i++) {
-            merge_piece(row, &run->pieces[i - begin]);
-        }
-        const uint64_t last = end * job->piece_elements;
-        const uint64_t elements = (last < job->elements ? last : job->elements) -
-                                  begin * job->piece_elements;
-        tell_progress(run, stored_bytes(job->model_dtype, elements) +
-                               stored_bytes(job->base_dtype, elements));
+/* Measure the pieces of the window with all threads, hash the window before, merge in order. */
+static weir_code flush_window(comparison *run, weir_error *err) {
+    window *now = run->now;
+    weir_code hash_code = WEIR_OK;
+    const int64_t count = (int64_t)now->piece_count;
+    if (is_cancelled(run->options->callbacks)) {
+        return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
     }
-    classify(row, job);
+#pragma omp parallel for schedule(dynamic) num_threads(run->worker_count)
+    for (int64_t i = -1; i < count; i++) {
+        if (i < 0) {
+            hash_code = hash_last(run, err);
+        } else {
+            run_piece(run, (size_t)i);
+        }
+    }
+    WEIR_TRY(hash_code);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < now->piece_count; i++) {
+        const piece *done = &now->pieces[i];
+        if (done->code != WEIR_OK) {
+            if (err) {
+                *err = done->err;
+            }
+            return done->code;
+        }
+        merge_piece(done);
+        bytes += stored_bytes(done->job->model_dtype, done->count) +
+                 stored_bytes(done->job->base_dtype, done->count);
+    }
+    tell_progress(run, bytes);
+    run->now = run->last;
+    run->last = now;
+    run->now->piece_count = 0;
+    run->now->job_count = 0;
+    return WEIR_OK;
+}
+
+static pair_job *add_job(window *now, const pair_job *job) {
+    now->jobs[now->job_count] = *job;
+    return &now->jobs[now->job_count++];
+}
+
+/* Queue the pieces of one pair; full windows are measured on the way. */
+static weir_code compare_numbers(comparison *run, const pair_job *job, weir_error *err) {
+    job->row->bits_equal = true;
+    job->row->is_reversed = job->is_reversible;
+    job->row->is_replayable = job->is_replayable;
+    pair_job *queued = NULL;
+    for (uint64_t first = 0; first < job->elements; first += job->piece_elements) {
+        if (run->now->piece_count == WINDOW_PIECES) {
+            WEIR_TRY(flush_window(run, err));
+            queued = NULL;
+        }
+        if (!queued) {
+            queued = add_job(run->now, job);
+        }
+        const uint64_t left = job->elements - first;
+        run->now->pieces[run->now->piece_count++] =
+            (piece){.job = queued,
+                    .first = first,
+                    .count = (size_t)(left < job->piece_elements ? left : job->piece_elements)};
+    }
     return WEIR_OK;
 }
 
 /* Numbers that weir cannot read are still bytes that can be equal. */
-static weir_code compare_bytes(comparison *run, const pair_job *job, tensor_delta *row,
-                               weir_error *err) {
+static weir_code compare_bytes(comparison *run, const pair_job *job, weir_error *err) {
+    tensor_delta *row = job->row;
     row->state = TENSOR_OPAQUE;
     const stored_tensor *base = job->base->stored;
     const stored_tensor *model = job->model->stored;
@@ -400,9 +424,10 @@ static weir_code compare_bytes(comparison *run, const pair_job *job, tensor_delt
     for (uint64_t done = 0; is_equal && done < model->bytes; done += chunk) {
         const uint64_t left = model->bytes - done;
         const size_t len = (size_t)(left < chunk ? left : chunk);
-        WEIR_TRY(weir_source_read(job->base->source, base->offset + done, work->base_bytes, len, err));
         WEIR_TRY(
-            weir_source_read(job->model->source, model->offset + done, work->model_bytes, len, err));
+            weir_source_read(job->base->source, base->offset + done, work->base_bytes, len, err));
+        WEIR_TRY(weir_source_read(job->model->source, model->offset + done, work->model_bytes, len,
+                                  err));
         is_equal = memcmp(work->base_bytes, work->model_bytes, len) == 0;
     }
     row->bits_equal = is_equal;
@@ -410,18 +435,19 @@ static weir_code compare_bytes(comparison *run, const pair_job *job, tensor_delt
     return WEIR_OK;
 }
 
-static pair_job job_of(const weir_diff *diff, const tensor_delta *row) {
+static pair_job job_of(const weir_diff *diff, tensor_delta *row) {
     const tensor_view *base = model_view(diff->base, (size_t)row->base_index);
     const tensor_view *model = model_view(diff->model, (size_t)row->model_index);
-    pair_job job = {.base = base,
+    pair_job job = {.row = row,
+                    .base = base,
                     .model = model,
                     .base_dtype = base->base.dtype,
                     .model_dtype = model->base.dtype,
                     .elements = model->base.rows * model->base.cols};
     const bool is_opaque = weir_dtype_get(job.base_dtype)->kind == WEIR_DTYPE_KIND_OPAQUE ||
                            weir_dtype_get(job.model_dtype)->kind == WEIR_DTYPE_KIND_OPAQUE;
-    job.is_replayable = job.base_dtype != job.model_dtype && convert_can_write(job.model_dtype) &&
-                        !is_opaque;
+    job.is_replayable =
+        job.base_dtype != job.model_dtype && convert_can_write(job.model_dtype) && !is_opaque;
     job.is_reversible = job.is_replayable && convert_can_write(job.base_dtype);
     job.is_flat = tensor_view_is_plain(base) && tensor_view_is_plain(model) && base->offset == 0 &&
                   model->offset == 0;
@@ -435,17 +461,15 @@ static pair_job job_of(const weir_diff *diff, const tensor_delta *row) {
         const uint64_t rows = PIECE_ELEMENTS / cols;
         job.piece_elements = cols * (rows ? rows : 1);
     }
-    job.piece_count = (job.elements + job.piece_elements - 1) / job.piece_elements;
     return job;
 }
 
 static weir_code compare_pair(comparison *run, tensor_delta *row, weir_error *err) {
-    pair_job job = job_of(run->diff, row);
-    atomic_bool is_one_way = false;
-    job.is_one_way = &is_one_way;
-    const bool is_readable = convert_can_read(job.base_dtype) && convert_can_read(job.model_dtype) &&
+    const pair_job job = job_of(run->diff, row);
+    const bool is_readable = convert_can_read(job.base_dtype) &&
+                             convert_can_read(job.model_dtype) &&
                              (job.is_flat || job.model->base.cols <= ROW_ELEMENTS_MAX);
-    return is_readable ? compare_numbers(run, &job, row, err) : compare_bytes(run, &job, row, err);
+    return is_readable ? compare_numbers(run, &job, err) : compare_bytes(run, &job, err);
 }
 
 static void release_workers(worker *workers, int count) {
@@ -461,11 +485,17 @@ static void release_workers(worker *workers, int count) {
     free(workers);
 }
 
+static void free_window(window *old) {
+    if (old) {
+        free(old->bytes);
+        free(old);
+    }
+}
+
 static void release_comparison(comparison *run) {
     release_workers(run->workers, run->worker_count);
-    free(run->pieces);
-    free(run->window);
-    free(run->last_window);
+    free_window(run->now);
+    free_window(run->last);
     const size_t file_count = model_checkpoint(run->diff->model)->file_count;
     for (size_t i = 0; run->digests && i < file_count; i++) {
         file_digest_release(&run->digests[i]);
@@ -478,7 +508,7 @@ static inline void release_comparison_cleanup(comparison *run) {
 }
 
 /* The longest row that a pair reads whole, at least a piece: what a worker's arrays must hold. */
-static size_t worker_elements(const weir_diff *diff) {
+static size_t worker_elements(weir_diff *diff) {
     uint64_t most = PIECE_ELEMENTS;
     for (size_t i = 0; i < diff->tensor_count; i++) {
         if (diff->tensors[i].state == TENSOR_COMPARED) {
@@ -500,8 +530,9 @@ static weir_code make_workers(comparison *run, weir_error *err) {
 #endif
     const size_t elements = worker_elements(run->diff);
     run->workers = calloc((size_t)threads, sizeof *run->workers);
-    run->pieces = calloc(WINDOW_PIECES, sizeof *run->pieces);
-    if (!run->workers || !run->pieces) {
+    run->now = calloc(1, sizeof *run->now);
+    run->last = calloc(1, sizeof *run->last);
+    if (!run->workers || !run->now || !run->last) {
         return weir_fail_nomem(err);
     }
     run->worker_count = threads;
@@ -525,10 +556,10 @@ static weir_code make_digests(comparison *run, weir_error *err) {
     const checkpoint *files = model_checkpoint(run->diff->model);
     const size_t window_bytes = (size_t)WINDOW_PIECES * PIECE_ELEMENTS * ELEMENT_BYTES_MAX;
     run->digests = calloc(files->file_count, sizeof *run->digests);
-    run->window = malloc(window_bytes);
-    run->last_window = malloc(window_bytes);
+    run->now->bytes = malloc(window_bytes);
+    run->last->bytes = malloc(window_bytes);
     run->diff->sha256 = calloc(files->file_count, sizeof *run->diff->sha256);
-    if (!run->digests || !run->window || !run->last_window || !run->diff->sha256) {
+    if (!run->digests || !run->now->bytes || !run->last->bytes || !run->diff->sha256) {
         return weir_fail_nomem(err);
     }
     for (size_t i = 0; i < files->file_count; i++) {
@@ -539,7 +570,7 @@ static weir_code make_digests(comparison *run, weir_error *err) {
 
 static weir_code finish_digests(comparison *run, weir_error *err) {
     const checkpoint *files = model_checkpoint(run->diff->model);
-    WEIR_TRY(hash_last_window(run, err));
+    WEIR_TRY(hash_last(run, err));
     for (size_t i = 0; i < files->file_count; i++) {
         if (files->files[i].source) {
             uint8_t hash[DIGEST_BYTES];
@@ -570,7 +601,7 @@ static int by_place(const void *left, const void *right) {
 
 /* Rows to compare, in the order in which the model stores them; sums the bytes on the way. */
 static weir_code order_rows(comparison *run, stored_order **out, size_t *count, weir_error *err) {
-    const weir_diff *diff = run->diff;
+    weir_diff *diff = run->diff;
     stored_order *order = checked_alloc(diff->tensor_count, sizeof *order);
     if (!order) {
         return weir_fail_nomem(err);
@@ -581,10 +612,10 @@ static weir_code order_rows(comparison *run, stored_order **out, size_t *count, 
             continue;
         }
         const pair_job job = job_of(diff, &diff->tensors[i]);
-        order[(*count)++] = (stored_order){.file = job.model->stored->file,
-                                           .offset = job.model->stored->offset +
-                                                     job.model->row_begin,
-                                           .row = i};
+        order[(*count)++] =
+            (stored_order){.file = job.model->stored->file,
+                           .offset = job.model->stored->offset + job.model->row_begin,
+                           .row = i};
         run->bytes_total += stored_bytes(job.base_dtype, job.elements) +
                             stored_bytes(job.model_dtype, job.elements);
     }
@@ -604,6 +635,14 @@ weir_code diff_compare(weir_diff *diff, const weir_diff_options *options, weir_e
     WEIR_TRY(order_rows(&run, &order, &count, err));
     for (size_t i = 0; i < count; i++) {
         WEIR_TRY(compare_pair(&run, &diff->tensors[order[i].row], err));
+    }
+    WEIR_TRY(flush_window(&run, err));
+    for (size_t i = 0; i < count; i++) {
+        tensor_delta *row = &diff->tensors[order[i].row];
+        if (row->state == TENSOR_COMPARED) {
+            const pair_job job = job_of(diff, row);
+            classify(&job);
+        }
     }
     if (options->digest) {
         WEIR_TRY(finish_digests(&run, err));

@@ -2,15 +2,15 @@
 /*
  * From statistics to statements: how the model stands to the base, and the onion of changes.
  *
- * Derived, proved: a matrix of at least PROOF_ELEMENTS numbers is re-derived from the base bit for bit
- * (rounded or quantised), the numbers are not the base's own (something was lost), and re-deriving
- * the base from the model does not succeed. What was lost cannot have been added by chance, so the
- * direction is from the base.
- * Related: the median cosine over aligned matrices is at least COSINE_RELATED. For independent weights
- * of n numbers the cosine has mean 0 and standard deviation about 1 / sqrt(n), so .2 on matrices of
- * 4096 numbers and more is over 12 deviations; the margin is for structure that unrelated training runs
- * share. No link: below COSINE_UNRELATED. Between the two weir does not decide. Vectors (norms, biases)
- * are left out: they are alike in unrelated models. Both thresholds are ours.
+ * Derived, proved: a matrix of at least PROOF_ELEMENTS numbers is re-derived from the base bit for
+ * bit (rounded or quantised), the numbers are not the base's own (something was lost), and
+ * re-deriving the base from the model does not succeed. What was lost cannot have been added by
+ * chance, so the direction is from the base. Related: the median cosine over aligned matrices is at
+ * least COSINE_RELATED. For independent weights of n numbers the cosine has mean 0 and standard
+ * deviation about 1 / sqrt(n), so .2 on matrices of 4096 numbers and more is over 12 deviations;
+ * the margin is for structure that unrelated training runs share. No link: below COSINE_UNRELATED.
+ * Between the two weir does not decide. Vectors (norms, biases) are left out: they are alike in
+ * unrelated models. Both thresholds are ours.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,9 +25,8 @@ static const double COSINE_RELATED = 0.2;
 static const double COSINE_UNRELATED = 0.02;
 
 static const weir_tensor *shown_tensor(const weir_diff *diff, const tensor_delta *row) {
-    return row->model_index != VIEW_NONE
-               ? &model_view(diff->model, (size_t)row->model_index)->base
-               : &model_view(diff->base, (size_t)row->base_index)->base;
+    return row->model_index != VIEW_NONE ? &model_view(diff->model, (size_t)row->model_index)->base
+                                         : &model_view(diff->base, (size_t)row->base_index)->base;
 }
 
 /* A matrix of enough numbers that are not constant, whose likeness says something. */
@@ -150,7 +149,8 @@ static int by_layer(const void *left, const void *right) {
 }
 
 /* Fill counts, norm, roles and layers of a change from the rows that show it. */
-static weir_code gather_rows(weir_diff *diff, diff_change *out, const selection *select, weir_error *err) {
+static weir_code gather_rows(weir_diff *diff, diff_change *out, const selection *select,
+                             weir_error *err) {
     double sum_dd = 0;
     double sum_aa = 0;
     int32_t *layers = arena_alloc(&diff->memory, diff->tensor_count + 1, sizeof *layers);
@@ -203,9 +203,9 @@ static weir_code add_replays(weir_diff *diff, weir_change_class class, weir_erro
         }
         is_done[from][to] = true;
         diff_change found = {.change = class, .grade = WEIR_GRADE_PROVED, .from = from, .to = to};
-        WEIR_TRY(gather_rows(diff, &found,
-                             &(selection){.change = class, .by_dtype = true, .from = from, .to = to},
-                             err));
+        WEIR_TRY(gather_rows(
+            diff, &found, &(selection){.change = class, .by_dtype = true, .from = from, .to = to},
+            err));
         WEIR_TRY(add_change(diff, &found, err));
     }
     return WEIR_OK;
@@ -221,9 +221,9 @@ static weir_code add_repackaged(weir_diff *diff, weir_error *err) {
     char detail[128];
     (void)snprintf(detail, sizeof detail, "%s to %s", base_format, model_format);
     const diff_change found = {.change = WEIR_CHANGE_REPACKAGED,
-                          .grade = WEIR_GRADE_PROVED,
-                          .rel_norm = 0,
-                          .detail = arena_copy_text(&diff->memory, detail, strlen(detail))};
+                               .grade = WEIR_GRADE_PROVED,
+                               .rel_norm = 0,
+                               .detail = arena_copy_text(&diff->memory, detail, strlen(detail))};
     return found.detail ? add_change(diff, &found, err) : weir_fail_nomem(err);
 }
 
@@ -238,8 +238,8 @@ static size_t count_explained(const weir_diff *diff) {
     return explained;
 }
 
-/* Changes that no replay explains: where they are, if they leave matrices alone, then what is known of
- * them. The finer classes take their place between the two. */
+/* Changes that no replay explains: where they are, if they leave matrices alone, then what is known
+ * of them. The finer classes take their place between the two. */
 static weir_code add_unexplained(weir_diff *diff, weir_error *err) {
     const selection rest = {.change = WEIR_CHANGE_UNKNOWN};
     diff_change found = {.change = WEIR_CHANGE_UNKNOWN, .grade = WEIR_GRADE_UNKNOWN};
@@ -269,22 +269,22 @@ static weir_code add_unmatched(weir_diff *diff, weir_error *err) {
         return WEIR_OK;
     }
     char detail[160];
-    (void)snprintf(detail, sizeof detail, "%zu tensors added, %zu removed, %zu of another shape", added,
-                   removed, reshaped);
+    (void)snprintf(detail, sizeof detail, "%zu tensors added, %zu removed, %zu of another shape",
+                   added, removed, reshaped);
     const diff_change found = {.change = WEIR_CHANGE_UNKNOWN,
-                          .grade = WEIR_GRADE_UNKNOWN,
-                          .tensors = added + removed + reshaped,
-                          .tensors_of = diff->tensor_count,
-                          .rel_norm = (double)NAN,
-                          .detail = arena_copy_text(&diff->memory, detail, strlen(detail))};
+                               .grade = WEIR_GRADE_UNKNOWN,
+                               .tensors = added + removed + reshaped,
+                               .tensors_of = diff->tensor_count,
+                               .rel_norm = (double)NAN,
+                               .detail = arena_copy_text(&diff->memory, detail, strlen(detail))};
     return found.detail ? add_change(diff, &found, err) : weir_fail_nomem(err);
 }
 
 static weir_code add_low_rank(weir_diff *diff, weir_error *err) {
     const selection select = {.change = WEIR_CHANGE_LOW_RANK};
     diff_change found = {.change = WEIR_CHANGE_LOW_RANK,
-                    .grade = WEIR_GRADE_PROVED,
-                    .detail = "an adapter beside the base, not merged into it"};
+                         .grade = WEIR_GRADE_PROVED,
+                         .detail = "an adapter beside the base, not merged into it"};
     WEIR_TRY(gather_rows(diff, &found, &select, err));
     return found.tensors ? add_change(diff, &found, err) : WEIR_OK;
 }
@@ -306,11 +306,13 @@ static weir_code add_file_changes(weir_diff *diff, weir_error *err) {
             continue;
         }
         char detail[192];
-        (void)snprintf(detail, sizeof detail, count == 1 ? "%s" : "%s and %zu more", first, count - 1);
+        (void)snprintf(detail, sizeof detail, count == 1 ? "%s" : "%s and %zu more", first,
+                       count - 1);
         const diff_change found = {.change = classes[i],
-                              .grade = WEIR_GRADE_PROVED,
-                              .rel_norm = (double)NAN,
-                              .detail = arena_copy_text(&diff->memory, detail, strlen(detail))};
+                                   .grade = WEIR_GRADE_PROVED,
+                                   .rel_norm = (double)NAN,
+                                   .detail =
+                                       arena_copy_text(&diff->memory, detail, strlen(detail))};
         WEIR_TRY(found.detail ? add_change(diff, &found, err) : weir_fail_nomem(err));
     }
     return WEIR_OK;
@@ -343,7 +345,8 @@ weir_code diff_decide(weir_diff *diff, weir_error *err) {
     WEIR_TRY(add_unmatched(diff, err));
     WEIR_TRY(add_file_changes(diff, err));
     if (diff->change_count == 0) {
-        const diff_change none = {.change = WEIR_CHANGE_IDENTICAL, .grade = diff->grade, .rel_norm = 0};
+        const diff_change none = {
+            .change = WEIR_CHANGE_IDENTICAL, .grade = diff->grade, .rel_norm = 0};
         WEIR_TRY(add_change(diff, &none, err));
     }
     return WEIR_OK;

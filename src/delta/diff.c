@@ -28,7 +28,8 @@ bool tensor_delta_is_explained(const tensor_delta *delta) {
            delta->change == WEIR_CHANGE_QUANTISED;
 }
 
-/* Weights that are malformed are no ground for a comparison: the first such finding is the error. */
+/* Weights that are malformed are no ground for a comparison: the first such finding is the error.
+ */
 static weir_code check_weights(const weir_model *model, const weir_findings *findings,
                                weir_error *err) {
     for (size_t i = 0; i < weir_findings_count(findings); i++) {

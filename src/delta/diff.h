@@ -17,7 +17,7 @@ enum { VIEW_NONE = -1 };
 /** How a canonical tensor of one side found its partner on the other. */
 typedef enum tensor_state {
     TENSOR_COMPARED, /**< same role and shape on both sides, every number read */
-    TENSOR_OPAQUE,   /**< same role and shape, but the numbers cannot be read: bytes were compared */
+    TENSOR_OPAQUE, /**< same role and shape, but the numbers cannot be read: bytes were compared */
     TENSOR_RESHAPED, /**< same role, another shape */
     TENSOR_ADDED,    /**< only in the model */
     TENSOR_REMOVED,  /**< only in the base */
@@ -30,19 +30,21 @@ typedef struct tensor_delta {
     tensor_state state;
     weir_change_class change; /**< IDENTICAL, CAST, QUANTISED, LOW_RANK (adapters) or UNKNOWN */
     pair_stats stats;
-    bool bits_equal;          /**< every stored number has the same bits on both sides */
-    bool is_replayable;       /**< the model's dtype can be re-derived from the base's numbers */
-    uint64_t replayed;        /**< elements that the re-derivation reproduces bit for bit */
-    bool is_reversed;         /**< re-deriving the base from the model also reproduces every bit */
-    double rounding_dd;       /**< sum of squares that rounding to the model's dtype explains; NaN unknown */
-    uint64_t rank;            /**< adapters: rows of A; else 0 */
+    bool bits_equal;    /**< every stored number has the same bits on both sides */
+    bool is_replayable; /**< the model's dtype can be re-derived from the base's numbers */
+    uint64_t replayed;  /**< elements that the re-derivation reproduces bit for bit */
+    bool is_reversed;   /**< re-deriving the base from the model also reproduces every bit */
+    double
+        rounding_dd; /**< sum of squares that rounding to the model's dtype explains; NaN unknown */
+    uint64_t rank;   /**< adapters: rows of A; else 0 */
 } tensor_delta;
 
 /** Relative Frobenius norm of the change, NaN when it was not measured or the base is zero. */
 double tensor_delta_rel_norm(const tensor_delta *delta);
 /** Cosine between the two tensors, NaN when one of them is zero. */
 double tensor_delta_cosine(const tensor_delta *delta);
-/** What rounding to the model's dtype alone does to the base, relative; NaN when it is not known. */
+/** What rounding to the model's dtype alone does to the base, relative; NaN when it is not known.
+ */
 double tensor_delta_floor(const tensor_delta *delta);
 /** Whether the tensor holds the base's numbers, bit-equal or re-derived bit for bit. */
 bool tensor_delta_is_explained(const tensor_delta *delta);
@@ -59,15 +61,15 @@ typedef struct file_delta {
 typedef struct diff_change {
     weir_change_class change;
     weir_grade grade;
-    weir_dtype from, to;     /**< CAST and QUANTISED */
-    uint64_t tensors;        /**< how many tensors show it */
-    uint64_t tensors_of;     /**< out of how many that could */
+    weir_dtype from, to; /**< CAST and QUANTISED */
+    uint64_t tensors;    /**< how many tensors show it */
+    uint64_t tensors_of; /**< out of how many that could */
     uint64_t elements;
-    double rel_norm;         /**< over the tensors that show it; NaN when unmeasured */
+    double rel_norm; /**< over the tensors that show it; NaN when unmeasured */
     bool roles[WEIR_ROLE_COUNT];
-    const int32_t *layers;   /**< sorted, distinct */
+    const int32_t *layers; /**< sorted, distinct */
     size_t layer_count;
-    const char *detail;      /**< a sentence for a person, or "" */
+    const char *detail; /**< a sentence for a person, or "" */
 } diff_change;
 
 struct weir_diff {
@@ -75,7 +77,7 @@ struct weir_diff {
     weir_model *base;
     weir_model *model;
     weir_findings *base_findings;
-    weir_findings *findings;  /**< the model's */
+    weir_findings *findings; /**< the model's */
     tensor_delta *tensors;
     size_t tensor_count;
     file_delta *files;
@@ -87,11 +89,13 @@ struct weir_diff {
     weir_relation relation;
     weir_grade grade;
     enum { DIRECTION_UNKNOWN, DIRECTION_FROM_BASE } direction;
-    double median_cosine;     /**< over compared matrices; NaN without any */
+    double median_cosine; /**< over compared matrices; NaN without any */
     size_t cosine_count;
-    double unexplained;       /**< share of the squared norm of the change; NaN when nothing was measured */
+    double
+        unexplained; /**< share of the squared norm of the change; NaN when nothing was measured */
     uint64_t bytes_compared;
-    char (*sha256)[DIGEST_TEXT_BYTES]; /**< of the model's files by index, "" unless hashed; NULL without --digest */
+    char (*sha256)[DIGEST_TEXT_BYTES]; /**< of the model's files by index, "" unless hashed; NULL
+                                          without --digest */
 };
 
 /* The passes, in the order in which weir_diff_run calls them. */

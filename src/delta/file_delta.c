@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What differs beside the weights: configuration, generation settings, chat templates, token strings,
- * code. Claims are compared by name, so only kinds of files that both sides hold are compared; a GGUF
- * file against a folder compares what both state: the architecture's numbers, the templates, the tokens.
+ * What differs beside the weights: configuration, generation settings, chat templates, token
+ * strings, code. Claims are compared by name, so only kinds of files that both sides hold are
+ * compared; a GGUF file against a folder compares what both state: the architecture's numbers, the
+ * templates, the tokens.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,13 +58,19 @@ static bool has_claims(const claims *list, const char *prefix) {
 
 /* Settings that say how a file was written, not how the model behaves. */
 static bool is_bookkeeping(const char *name) {
-    static const char *const names[] = {"config.transformers_version", "config._name_or_path",
+    static const char *const names[] = {"config.transformers_version",
+                                        "config._name_or_path",
                                         "generation_config.transformers_version",
-                                        "config.torch_dtype", "config.dtype",
-                                        "gguf.general.name", "gguf.general.file_type",
-                                        "gguf.general.quantization_version", "gguf.general.basename",
-                                        "gguf.general.finetune", "gguf.general.size_label",
-                                        "gguf.general.version", "gguf.general.description"};
+                                        "config.torch_dtype",
+                                        "config.dtype",
+                                        "gguf.general.name",
+                                        "gguf.general.file_type",
+                                        "gguf.general.quantization_version",
+                                        "gguf.general.basename",
+                                        "gguf.general.finetune",
+                                        "gguf.general.size_label",
+                                        "gguf.general.version",
+                                        "gguf.general.description"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;
@@ -72,11 +79,12 @@ static bool is_bookkeeping(const char *name) {
     return has_prefix(name, "gguf.tokenizer.") || has_prefix(name, "gguf.split.") ||
            has_prefix(name, "gguf.quantize.") || has_prefix(name, "gguf.general.base_model") ||
            has_prefix(name, "gguf.general.tags") || has_prefix(name, "gguf.general.languages") ||
-           has_prefix(name, "gguf.general.license") || has_prefix(name, "gguf.general.organization");
+           has_prefix(name, "gguf.general.license") ||
+           has_prefix(name, "gguf.general.organization");
 }
 
-static weir_code compare_claim(weir_diff *diff, const char *name, const char *base, const char *model,
-                               weir_error *err) {
+static weir_code compare_claim(weir_diff *diff, const char *name, const char *base,
+                               const char *model, weir_error *err) {
     if (is_bookkeeping(name) || (base && model && strcmp(base, model) == 0)) {
         return WEIR_OK;
     }
@@ -93,7 +101,8 @@ static weir_code compare_claims(weir_diff *diff, const char *prefix, weir_error 
     for (size_t i = 0; i < model->count; i++) {
         const char *name = model->items[i].name;
         if (has_prefix(name, prefix)) {
-            WEIR_TRY(compare_claim(diff, name, claims_find(base, name), model->items[i].value, err));
+            WEIR_TRY(
+                compare_claim(diff, name, claims_find(base, name), model->items[i].value, err));
         }
     }
     for (size_t i = 0; i < base->count; i++) {
@@ -157,8 +166,8 @@ static weir_code compare_templates(weir_diff *diff, weir_error *err) {
         char what[64];
         (void)snprintf(what, sizeof what, "chat template %.40s", is->name);
         if (base->template_count > 0 && (!was || !is_same_template(was, is))) {
-            WEIR_TRY(add_file_delta(diff, WEIR_CHANGE_TEMPLATE, what, was ? was->text : "", is->text,
-                                    err));
+            WEIR_TRY(add_file_delta(diff, WEIR_CHANGE_TEMPLATE, what, was ? was->text : "",
+                                    is->text, err));
         }
     }
     for (size_t i = 0; i < base->template_count; i++) {
@@ -215,8 +224,8 @@ static void count_tokens(token_counts *counts, token_entry *base_table, const vo
     uint64_t base_count = HASH_COUNT(base_table);
     for (size_t i = 0; i < model->count; i++) {
         token_entry *known = NULL;
-        if (!model->tokens[i] ||
-            (i < base->count && base->tokens[i] && strcmp(base->tokens[i], model->tokens[i]) == 0)) {
+        if (!model->tokens[i] || (i < base->count && base->tokens[i] &&
+                                  strcmp(base->tokens[i], model->tokens[i]) == 0)) {
             found += model->tokens[i] != NULL;
             continue;
         }

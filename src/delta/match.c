@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which tensor of the model stands where which tensor of the base stood: by canonical name, so across
- * containers. A head that one side stores and the other ties to its embedding is compared with that
- * embedding.
+ * Which tensor of the model stands where which tensor of the base stood: by canonical name, so
+ * across containers. A head that one side stores and the other ties to its embedding is compared
+ * with that embedding.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -65,10 +65,9 @@ static void write_change(json_writer *json, const diff_change *found) {
 
 static void write_dtype(json_writer *json, const char *key, const weir_model *model,
                         ptrdiff_t index) {
-    json_member_string(json, key,
-                       index == VIEW_NONE
-                           ? NULL
-                           : weir_dtype_name(model_view(model, (size_t)index)->base.dtype));
+    json_member_string(
+        json, key,
+        index == VIEW_NONE ? NULL : weir_dtype_name(model_view(model, (size_t)index)->base.dtype));
 }
 
 static void write_statistics(json_writer *json, const tensor_delta *row) {

@@ -68,7 +68,8 @@ static void gather_inspection(fact_table *out, const weir_inspection *inspection
               sizeof license_names / sizeof *license_names);
     fact *code = &out->items[FACT_CODE_CUSTOM];
     if (files->is_folder) {
-        *code = (fact){.grade = WEIR_GRADE_STRONG, .document = DOCUMENT_NOT_FOUND, .source = "folder"};
+        *code =
+            (fact){.grade = WEIR_GRADE_STRONG, .document = DOCUMENT_NOT_FOUND, .source = "folder"};
         for (size_t i = 0; i < files->file_count; i++) {
             if (strcmp(files->files[i].format, "python") == 0) {
                 code->document = DOCUMENT_PRESENT;

@@ -17,42 +17,41 @@
 
 /*   ID                     name                      type    unit          producer   meaning */
 #define FACT_VOCABULARY(X)                                                                         \
-    X(FILES_VERDICT,          "files.verdict",          TEXT,   "",           "inspect",             \
-      "gravest verdict of any file that weir has rules for")                                         \
-    X(MODEL_PARAMETERS,       "model.parameters",       NUMBER, "parameters", "inspect",             \
-      "numbers stored in all tensors")                                                               \
-    X(MODEL_ARCHITECTURE,     "model.architecture",     TEXT,   "",           "inspect",             \
-      "architecture that the config or metadata states")                                             \
-    X(CODE_CUSTOM,            "code.custom",            DOCUMENT, "",         "inspect",             \
-      "Python code that a loader is told to run")                                                    \
-    X(CLAIM_BASE_MODEL,       "claim.base_model",       TEXT,   "",           "inspect",             \
-      "upstream that the card, metadata or adapter names")                                           \
-    X(CLAIM_LICENSE,          "claim.license",          TEXT,   "",           "inspect",             \
-      "licence that the card or metadata names")                                                     \
-    X(WEIGHTS_RELATION,       "weights.relation",       TEXT,   "",           "diff",                \
-      "how the weights stand to the base's weights")                                                 \
-    X(WEIGHTS_FROM_BASE,      "weights.from_base",      BOOL,   "",           "diff",                \
-      "whether the weights were computed from the base's")                                           \
-    X(WEIGHTS_CHANGED,        "weights.changed_share",  NUMBER, "share",      "diff",                \
-      "tensors whose numbers are neither the base's nor re-derived from them")                       \
-    X(WEIGHTS_REL_NORM,       "weights.rel_norm",       NUMBER, "ratio",      "diff",                \
-      "Frobenius norm of the change over that of the base, all compared tensors")                    \
-    X(WEIGHTS_UNEXPLAINED,    "weights.unexplained",    NUMBER, "share",      "diff",                \
-      "share of the squared norm of the change that no replay explains")                             \
-    X(TEMPLATE_CHANGED,       "template.changed",       BOOL,   "",           "diff",                \
-      "whether a chat template differs from the base's")                                             \
-    X(TOKENIZER_CHANGED,      "tokenizer.changed",      BOOL,   "",           "diff",                \
-      "whether token strings, their ids or merges differ from the base's")                           \
-    X(CONFIG_CHANGED,         "config.changed",         BOOL,   "",           "diff",                \
-      "whether settings of the architecture or of generation differ from the base's")                \
-    X(CAPABILITY_CHANGE,      "capability.change",      NUMBER, "share",      "probe",               \
-      "paired difference in tasks solved, model minus base")                                         \
-    X(REFUSAL_CHANGE,         "safety.refusal_change",  NUMBER, "share",      "probe",               \
-      "paired difference in refusals of harmful requests, model minus base")                         \
-    X(BASE_COMPUTE,           "base.training_compute",  NUMBER, "FLOP",       "policy",              \
-      "training compute of the base")                                                                \
-    X(OPENNESS,               "openness",               TEXT,   "",           "policy",              \
-      "who can obtain the weights")
+    X(FILES_VERDICT, "files.verdict", TEXT, "", "inspect",                                         \
+      "gravest verdict of any file that weir has rules for")                                       \
+    X(MODEL_PARAMETERS, "model.parameters", NUMBER, "parameters", "inspect",                       \
+      "numbers stored in all tensors")                                                             \
+    X(MODEL_ARCHITECTURE, "model.architecture", TEXT, "", "inspect",                               \
+      "architecture that the config or metadata states")                                           \
+    X(CODE_CUSTOM, "code.custom", DOCUMENT, "", "inspect",                                         \
+      "Python code that a loader is told to run")                                                  \
+    X(CLAIM_BASE_MODEL, "claim.base_model", TEXT, "", "inspect",                                   \
+      "upstream that the card, metadata or adapter names")                                         \
+    X(CLAIM_LICENSE, "claim.license", TEXT, "", "inspect",                                         \
+      "licence that the card or metadata names")                                                   \
+    X(WEIGHTS_RELATION, "weights.relation", TEXT, "", "diff",                                      \
+      "how the weights stand to the base's weights")                                               \
+    X(WEIGHTS_FROM_BASE, "weights.from_base", BOOL, "", "diff",                                    \
+      "whether the weights were computed from the base's")                                         \
+    X(WEIGHTS_CHANGED, "weights.changed_share", NUMBER, "share", "diff",                           \
+      "tensors whose numbers are neither the base's nor re-derived from them")                     \
+    X(WEIGHTS_REL_NORM, "weights.rel_norm", NUMBER, "ratio", "diff",                               \
+      "Frobenius norm of the change over that of the base, all compared tensors")                  \
+    X(WEIGHTS_UNEXPLAINED, "weights.unexplained", NUMBER, "share", "diff",                         \
+      "share of the squared norm of the change that no replay explains")                           \
+    X(TEMPLATE_CHANGED, "template.changed", BOOL, "", "diff",                                      \
+      "whether a chat template differs from the base's")                                           \
+    X(TOKENIZER_CHANGED, "tokenizer.changed", BOOL, "", "diff",                                    \
+      "whether token strings, their ids or merges differ from the base's")                         \
+    X(CONFIG_CHANGED, "config.changed", BOOL, "", "diff",                                          \
+      "whether settings of the architecture or of generation differ from the base's")              \
+    X(CAPABILITY_CHANGE, "capability.change", NUMBER, "share", "probe",                            \
+      "paired difference in tasks solved, model minus base")                                       \
+    X(REFUSAL_CHANGE, "safety.refusal_change", NUMBER, "share", "probe",                           \
+      "paired difference in refusals of harmful requests, model minus base")                       \
+    X(BASE_COMPUTE, "base.training_compute", NUMBER, "FLOP", "policy",                             \
+      "training compute of the base")                                                              \
+    X(OPENNESS, "openness", TEXT, "", "policy", "who can obtain the weights")
 
 typedef enum fact_id {
 #define FACT_ENUM(id, name, type, unit, producer, meaning) FACT_##id,
@@ -61,7 +60,12 @@ typedef enum fact_id {
         FACT_COUNT,
 } fact_id;
 
-typedef enum fact_type { FACT_TYPE_TEXT, FACT_TYPE_NUMBER, FACT_TYPE_BOOL, FACT_TYPE_DOCUMENT } fact_type;
+typedef enum fact_type {
+    FACT_TYPE_TEXT,
+    FACT_TYPE_NUMBER,
+    FACT_TYPE_BOOL,
+    FACT_TYPE_DOCUMENT
+} fact_type;
 
 typedef struct fact_word {
     const char *name;
@@ -75,7 +79,11 @@ typedef struct fact_word {
 const fact_word *fact_word_get(fact_id id);
 
 /** Present or not, of a document or file that was looked for. */
-typedef enum fact_document { DOCUMENT_NOT_EXAMINED, DOCUMENT_NOT_FOUND, DOCUMENT_PRESENT } fact_document;
+typedef enum fact_document {
+    DOCUMENT_NOT_EXAMINED,
+    DOCUMENT_NOT_FOUND,
+    DOCUMENT_PRESENT
+} fact_document;
 
 /** One fact. A grade of UNKNOWN means that the value is not known, whatever the members hold. */
 typedef struct fact {
@@ -84,7 +92,7 @@ typedef struct fact {
     double number;
     bool truth;
     fact_document document;
-    const char *source;   /**< file, or the comparison, or what is missing */
+    const char *source; /**< file, or the comparison, or what is missing */
 } fact;
 
 /** All facts about one model, by id. */

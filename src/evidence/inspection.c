@@ -2,9 +2,9 @@
 /*
  * One look at one model: its files by format, what they claim, what is wrong with them.
  *
- * Hashes, when asked for: a file's SHA-256; a tensor's, over dtype name, NUL, dims as u64 little-endian
- * outermost first, and the stored bytes. payload_id is the SHA-256 over the sorted tensor hashes, so that
- * it survives renaming, resharding and a change of metadata.
+ * Hashes, when asked for: a file's SHA-256; a tensor's, over dtype name, NUL, dims as u64
+ * little-endian outermost first, and the stored bytes. payload_id is the SHA-256 over the sorted
+ * tensor hashes, so that it survives renaming, resharding and a change of metadata.
  */
 #include "evidence/inspection.h"
 
@@ -40,7 +40,8 @@ static weir_code scan_templates(weir_inspection *inspection, weir_error *err) {
     const checkpoint *files = model_checkpoint(inspection->model);
     for (size_t i = 0; i < files->template_count; i++) {
         const checkpoint_template *text = &files->templates[i];
-        WEIR_TRY(template_scan(text->text, text->len, text->file, text->at, inspection->findings, err));
+        WEIR_TRY(
+            template_scan(text->text, text->len, text->file, text->at, inspection->findings, err));
     }
     return WEIR_OK;
 }
@@ -142,7 +143,8 @@ static weir_code make_payload_id(weir_inspection *inspection, weir_error *err) {
     }
     WEIR_TRY(digest_new(&state, err));
     for (size_t i = 0; i < files->tensors.count; i++) {
-        WEIR_TRY(hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES, err));
+        WEIR_TRY(
+            hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES, err));
     }
     qsort(hashes, files->tensors.count, DIGEST_BYTES, by_bytes);
     uint8_t all[DIGEST_BYTES];
@@ -228,8 +230,8 @@ weir_verdict weir_inspection_verdict(const weir_inspection *inspection) {
 
 bool weir_inspection_is_analysable(const weir_inspection *inspection) {
     const checkpoint *files = model_checkpoint(inspection->model);
-    const bool has_content =
-        files->is_folder ? files->tensors.count > 0 : inspection->verdict != WEIR_VERDICT_NOT_ANALYSED;
+    const bool has_content = files->is_folder ? files->tensors.count > 0
+                                              : inspection->verdict != WEIR_VERDICT_NOT_ANALYSED;
     return inspection->verdict != WEIR_VERDICT_MALFORMED && has_content;
 }
 

@@ -15,11 +15,11 @@ struct weir_inspection {
     weir_model *model;
     weir_findings *findings;
     weir_verdict verdict;
-    weir_verdict *verdicts;              /**< one a file, findings of every rule included */
-    char (*sha256)[DIGEST_TEXT_BYTES];   /**< one a file, "" where it was not read whole */
-    char id[DIGEST_TEXT_BYTES];          /**< SHA-256 over (path, NUL, hex, LF) of the sorted files, or "" */
-    char payload_id[DIGEST_TEXT_BYTES];  /**< SHA-256 over the sorted tensor hashes, or "" */
-    uint64_t parameters;                 /**< numbers in all stored tensors */
+    weir_verdict *verdicts;            /**< one a file, findings of every rule included */
+    char (*sha256)[DIGEST_TEXT_BYTES]; /**< one a file, "" where it was not read whole */
+    char id[DIGEST_TEXT_BYTES]; /**< SHA-256 over (path, NUL, hex, LF) of the sorted files, or "" */
+    char payload_id[DIGEST_TEXT_BYTES]; /**< SHA-256 over the sorted tensor hashes, or "" */
+    uint64_t parameters;                /**< numbers in all stored tensors */
     uint64_t tensor_bytes;
     uint64_t file_bytes;
     uint64_t dtype_parameters[WEIR_DTYPE_COUNT];

@@ -16,7 +16,8 @@ static void print_verdict(const paint *out, const weir_assessment *assessment) {
     if (assessment->diff) {
         describe_diff(&verdict, assessment->diff);
     } else {
-        text_buffer_format(&verdict, "%s: no base was given, so what was changed is not known.", name);
+        text_buffer_format(&verdict, "%s: no base was given, so what was changed is not known.",
+                           name);
     }
     if (assessment->tier.low == assessment->tier.high) {
         text_buffer_format(&verdict, " Tier %d.", assessment->tier.low);
@@ -40,11 +41,13 @@ static void print_origin(const paint *out, const weir_assessment *assessment) {
     if (!diff) {
         text_buffer_format(&line, "the weights were not compared with any");
     } else if (diff->direction == DIRECTION_FROM_BASE) {
-        text_buffer_format(&line, "the weights say %s: numbers were re-derived from it bit for bit, "
-                           "with a loss that cannot be undone", weir_model_name(diff->base));
+        text_buffer_format(&line,
+                           "the weights say %s: numbers were re-derived from it bit for bit, "
+                           "with a loss that cannot be undone",
+                           weir_model_name(diff->base));
     } else {
-        text_buffer_format(&line, "against %s the weights say: %s",
-                           weir_model_name(diff->base), weir_relation_name(diff->relation));
+        text_buffer_format(&line, "against %s the weights say: %s", weir_model_name(diff->base),
+                           weir_relation_name(diff->relation));
     }
     paint_field(out, "comes from", line.data ? line.data : "");
 }
@@ -92,7 +95,8 @@ void assessment_print(const paint *out, const weir_assessment *assessment) {
     if (assessment->diff) {
         print_changes(out, assessment->diff);
         (void)fputc('\n', out->stream);
-        paint_text(out, INK_BOLD, "Where, and how much (size of the change over size of the base)\n");
+        paint_text(out, INK_BOLD,
+                   "Where, and how much (size of the change over size of the base)\n");
         heat_strip_print(out, assessment->diff);
         (void)fputc('\n', out->stream);
     }

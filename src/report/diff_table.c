@@ -43,7 +43,8 @@ static void describe_recoding(text_buffer *text, const weir_diff *diff) {
         const diff_change *found = &diff->changes[i];
         if (found->change == WEIR_CHANGE_UNKNOWN && isfinite(found->rel_norm)) {
             char ratio[32];
-            text_buffer_format(text, "%s%" PRIu64 " of %" PRIu64
+            text_buffer_format(text,
+                               "%s%" PRIu64 " of %" PRIu64
                                " tensors hold other numbers than the base's (relative change %s)",
                                separator, found->tensors, found->tensors_of,
                                format_ratio(ratio, sizeof ratio, found->rel_norm));
@@ -57,8 +58,9 @@ void describe_diff(text_buffer *text, const weir_diff *diff) {
         text_buffer_format(text, "%s is an adapter, read as made for %s (claimed, not verified)",
                            weir_model_name(diff->model), weir_model_name(diff->base));
     } else {
-        text_buffer_format(text, "%s %s %s (%s)", weir_model_name(diff->model), relation_words(diff),
-                           weir_model_name(diff->base), weir_grade_name(diff->grade));
+        text_buffer_format(text, "%s %s %s (%s)", weir_model_name(diff->model),
+                           relation_words(diff), weir_model_name(diff->base),
+                           weir_grade_name(diff->grade));
     }
     describe_recoding(text, diff);
     text_buffer_format(text, ".");
@@ -89,13 +91,15 @@ static void describe_change(text_buffer *text, const diff_change *found) {
         text_buffer_format(text, "repackaged: %s", found->detail);
         break;
     case WEIR_CHANGE_CAST:
-        text_buffer_format(text, "cast from %s to %s: %" PRIu64 " of %" PRIu64
+        text_buffer_format(text,
+                           "cast from %s to %s: %" PRIu64 " of %" PRIu64
                            " tensors are the base's numbers rounded, every one checked",
                            weir_dtype_name(found->from), weir_dtype_name(found->to), found->tensors,
                            found->tensors_of);
         break;
     case WEIR_CHANGE_QUANTISED:
-        text_buffer_format(text, "quantised from %s to %s: %" PRIu64 " of %" PRIu64
+        text_buffer_format(text,
+                           "quantised from %s to %s: %" PRIu64 " of %" PRIu64
                            " tensors are re-derived from the base, 100%% of their numbers",
                            weir_dtype_name(found->from), weir_dtype_name(found->to), found->tensors,
                            found->tensors_of);
@@ -106,8 +110,8 @@ static void describe_change(text_buffer *text, const diff_change *found) {
         describe_roles(text, found);
         break;
     case WEIR_CHANGE_PARTIAL:
-        text_buffer_format(text, "partial: only %" PRIu64 " of %" PRIu64
-                           " tensors hold other numbers, ",
+        text_buffer_format(text,
+                           "partial: only %" PRIu64 " of %" PRIu64 " tensors hold other numbers, ",
                            found->tensors, found->tensors_of);
         describe_roles(text, found);
         text_buffer_format(text, "; the rest is the base, bit for bit or re-encoded");
@@ -122,9 +126,9 @@ static void describe_change(text_buffer *text, const diff_change *found) {
         if (found->detail && found->detail[0]) {
             text_buffer_format(text, "%s", found->detail);
         } else {
-            text_buffer_format(text, "kind of edit not decided: relative change %s over %" PRIu64
-                               " tensors",
-                               format_ratio(ratio, sizeof ratio, found->rel_norm), found->tensors);
+            text_buffer_format(
+                text, "kind of edit not decided: relative change %s over %" PRIu64 " tensors",
+                format_ratio(ratio, sizeof ratio, found->rel_norm), found->tensors);
         }
         break;
     }
@@ -205,7 +209,8 @@ static void add_row(struct libscols_table *table, const weir_diff *diff, const t
 }
 
 static struct libscols_table *new_tensor_table(const paint *out) {
-    static const char *const names[] = {"TENSOR", "CHANGE", "ROUNDING", "UNCHANGED", "COSINE", "CLASS"};
+    static const char *const names[] = {"TENSOR",    "CHANGE", "ROUNDING",
+                                        "UNCHANGED", "COSINE", "CLASS"};
     struct libscols_table *table = scols_new_table();
     if (!table) {
         return NULL;
@@ -238,14 +243,16 @@ static void print_tensors(const paint *out, const weir_diff *diff) {
     if (order && table && count > 0) {
         sorted_diff = diff;
         qsort(order, count, sizeof *order, by_change);
-        const size_t shown = out->style.verbosity > 0 || count < TENSORS_SHOWN ? count : TENSORS_SHOWN;
+        const size_t shown =
+            out->style.verbosity > 0 || count < TENSORS_SHOWN ? count : TENSORS_SHOWN;
         for (size_t i = 0; i < shown; i++) {
             add_row(table, diff, &diff->tensors[order[i]]);
         }
         (void)fputc('\n', out->stream);
         scols_print_table(table);
         if (shown < count) {
-            (void)fprintf(out->stream, "... and %zu more changed tensors; see --verbose or --json\n",
+            (void)fprintf(out->stream,
+                          "... and %zu more changed tensors; see --verbose or --json\n",
                           count - shown);
         }
         paint_paragraph(out, "CHANGE is the size of the difference over the size of the base "

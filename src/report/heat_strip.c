@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cell is the relative change of the tensors of one role in one layer (the largest, where there are
- * several: experts, biases). A tensor that the base explains bit for bit, as it is or re-encoded, is a
- * dot, whatever rounding moved. Levels are ours, in steps of about three.
+ * A cell is the relative change of the tensors of one role in one layer (the largest, where there
+ * are several: experts, biases). A tensor that the base explains bit for bit, as it is or
+ * re-encoded, is a dot, whatever rounding moved. Levels are ours, in steps of about three.
  */
 #include "report/heat_strip.h"
 

@@ -46,12 +46,11 @@ void describe_model(text_buffer *text, const weir_inspection *inspection) {
     if (files->tensors.count == 0) {
         text_buffer_format(text, "no weights that weir reads");
     } else {
-        text_buffer_format(text, "%s, %s architecture, %s parameters in %zu tensors",
-                           weir_model_format(model),
-                           weir_model_architecture(model) ? weir_model_architecture(model)
-                                                          : "unstated",
-                           format_count(parameters, sizeof parameters, inspection->parameters),
-                           files->tensors.count);
+        text_buffer_format(
+            text, "%s, %s architecture, %s parameters in %zu tensors", weir_model_format(model),
+            weir_model_architecture(model) ? weir_model_architecture(model) : "unstated",
+            format_count(parameters, sizeof parameters, inspection->parameters),
+            files->tensors.count);
         const char *separator = " (";
         for (size_t i = 0; i < WEIR_DTYPE_COUNT; i++) {
             if (inspection->dtype_parameters[i] > 0) {
@@ -101,11 +100,17 @@ void print_findings(const paint *out, const weir_findings *findings) {
 
 /* Claims that answer a newcomer's first questions. */
 static bool is_headline_claim(const char *name) {
-    static const char *const names[] = {
-        "card.base_model",        "card.base_model_relation", "card.license",
-        "adapter.peft_type",      "adapter.r",                "adapter.base_model_name_or_path",
-        "merge.merge_method",     "gguf.general.name",        "gguf.general.license",
-        "gguf.general.base_model.0.name", "safetensors.format"};
+    static const char *const names[] = {"card.base_model",
+                                        "card.base_model_relation",
+                                        "card.license",
+                                        "adapter.peft_type",
+                                        "adapter.r",
+                                        "adapter.base_model_name_or_path",
+                                        "merge.merge_method",
+                                        "gguf.general.name",
+                                        "gguf.general.license",
+                                        "gguf.general.base_model.0.name",
+                                        "safetensors.format"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;
@@ -118,7 +123,8 @@ static void print_claims(const paint *out, const weir_model *model) {
     size_t shown = 0;
     for (size_t i = 0; i < weir_model_claim_count(model); i++) {
         const weir_claim *claim = weir_model_claim(model, i);
-        if (out->style.verbosity < 1 && (!is_headline_claim(claim->name) || shown == CLAIMS_SHOWN)) {
+        if (out->style.verbosity < 1 &&
+            (!is_headline_claim(claim->name) || shown == CLAIMS_SHOWN)) {
             continue;
         }
         WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
@@ -152,8 +158,9 @@ static struct libscols_table *new_file_table(const paint *out) {
 
 static void print_files(const paint *out, const weir_inspection *inspection) {
     const checkpoint *files = model_checkpoint(inspection->model);
-    const size_t shown =
-        out->style.verbosity > 0 || files->file_count < FILES_SHOWN ? files->file_count : FILES_SHOWN;
+    const size_t shown = out->style.verbosity > 0 || files->file_count < FILES_SHOWN
+                             ? files->file_count
+                             : FILES_SHOWN;
     struct libscols_table *table = new_file_table(out);
     if (!table) {
         return;
@@ -189,8 +196,9 @@ void inspection_print(const paint *out, const weir_inspection *inspection) {
     paint_field(out, "what it is", what.data ? what.data : "");
     if (weir_model_tensor_count(inspection->model) > 0 &&
         !weir_model_has_known_roles(inspection->model)) {
-        paint_field(out, "", "weir does not know this architecture, or not all of its tensors: roles "
-                             "come from tensor names alone");
+        paint_field(out, "",
+                    "weir does not know this architecture, or not all of its tensors: roles "
+                    "come from tensor names alone");
     }
     print_claims(out, inspection->model);
     print_findings(out, inspection->findings);

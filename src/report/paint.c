@@ -120,7 +120,8 @@ const char *format_bytes(char *out, size_t size, uint64_t bytes) {
         value /= 1000;
         unit++;
     }
-    (void)snprintf(out, size, unit == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    (void)snprintf(out, size, unit == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value,
+                   units[unit]);
     return out;
 }
 
@@ -128,7 +129,8 @@ const char *format_ratio(char *out, size_t size, double ratio) {
     if (!isfinite(ratio)) {
         (void)snprintf(out, size, "-");
     } else {
-        (void)snprintf(out, size, ratio != 0 && fabs(ratio) < 1e-6 ? "%.1e%%" : "%.2g%%", 100 * ratio);
+        (void)snprintf(out, size, ratio != 0 && fabs(ratio) < 1e-6 ? "%.1e%%" : "%.2g%%",
+                       100 * ratio);
     }
     if (isfinite(ratio) && fabs(ratio) >= 0.995) {
         (void)snprintf(out, size, "%.0f%%", 100 * ratio);

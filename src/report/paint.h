@@ -32,9 +32,9 @@ void paint_paragraph(const paint *out, const char *text);
 const char *role_words(weir_role role);
 
 /* Formatters: each writes a NUL-terminated text and returns `out`. */
-const char *format_count(char *out, size_t size, uint64_t count);      /**< "134,515,008" */
-const char *format_bytes(char *out, size_t size, uint64_t bytes);      /**< "98.4 MB" */
-const char *format_ratio(char *out, size_t size, double ratio);        /**< "4.1%", "0.012%" */
+const char *format_count(char *out, size_t size, uint64_t count); /**< "134,515,008" */
+const char *format_bytes(char *out, size_t size, uint64_t bytes); /**< "98.4 MB" */
+const char *format_ratio(char *out, size_t size, double ratio);   /**< "4.1%", "0.012%" */
 /** "1, 3-7, 12"; layers sorted. */
 const char *format_layers(char *out, size_t size, const int32_t *layers, size_t count);
 
