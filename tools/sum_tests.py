@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sum the results of all suites from the JUnit files that meson and pytest left in the build folders.
 
-usage: sum_tests.py BUILD...     prints one line a suite, then "N passed, N failed"; fails if one failed
+usage: sum_tests.py FAILED BUILD...     FAILED: steps that failed and are no test, to be added
+Prints one line a suite, then "N passed, N failed"; fails if one failed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,10 @@ def outcome(case: ElementTree.Element) -> str:
     return "skipped" if case.find("skipped") is not None else "passed"
 
 
-def count_cases(suite: ElementTree.Element) -> Counter[str]:
-    return Counter(outcome(case) for case in suite.iter("testcase"))
-
-
-def suite_name(name: str) -> str:
-    """Meson names suites PROJECT:SUITE and PROJECT:SUITE:TEST."""
-    parts = name.split(":")
-    return parts[1] if len(parts) > 1 else name
+def suite_of(case: ElementTree.Element) -> str:
+    """Meson calls a program "weir:SUITE / TEST", and the cases of a TAP program "weir.weir:SUITE / TEST"."""
+    named = case.get("name", "") if " / " in case.get("name", "") else case.get("classname", "")
+    return named.partition(" / ")[0].rpartition(":")[2]
 
 
 def count_build(build: Path) -> dict[str, Counter[str]]:
@@ -35,21 +32,20 @@ def count_build(build: Path) -> dict[str, Counter[str]]:
     logs = build / "meson-logs"
     from_pytest = sorted(logs.glob("pytest-*.junit.xml"))
     for path in sorted(logs.glob("testlog*.junit.xml")):
-        for suite in ElementTree.parse(path).getroot().iter("testsuite"):
-            name = suite_name(suite.get("name", ""))
-            counted = count_cases(suite)
-            if name == E2E and from_pytest and not counted["failed"]:
+        for case in ElementTree.parse(path).getroot().iter("testcase"):
+            name = suite_of(case)
+            if name == E2E and from_pytest and outcome(case) == "passed":
                 continue
-            counts.setdefault(name, Counter()).update(counted)
+            counts.setdefault(name, Counter())[outcome(case)] += 1
     for path in from_pytest:
-        for suite in ElementTree.parse(path).getroot().iter("testsuite"):
-            counts.setdefault(E2E, Counter()).update(count_cases(suite))
-    return counts
+        for case in ElementTree.parse(path).getroot().iter("testcase"):
+            counts.setdefault(E2E, Counter())[outcome(case)] += 1
+    return counts or {"no result": Counter(failed=1)}
 
 
 def main() -> int:
-    total: Counter[str] = Counter()
-    for argument in sys.argv[1:]:
+    total = Counter(failed=int(sys.argv[1]))
+    for argument in sys.argv[2:]:
         for name, counts in sorted(count_build(Path(argument)).items()):
             print(f"{argument:>12} {name:<12} " + ", ".join(
                 f"{counts[key]} {key}" for key in ("passed", "failed", "skipped") if counts[key]))
