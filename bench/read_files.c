@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's limit for a comparison: read two files side by side with all cores and do nothing else.
- * Pieces of 128 KiB of each file by pread, as weir reads a bf16 pair. Prints seconds.
- * usage: read_files A B
+ * The machine's limit for a comparison: read two files side by side with all cores and do nothing
+ * else. Pieces of 128 KiB of each file by pread, as weir reads a bf16 pair. Prints seconds. usage:
+ * read_files A B
  */
 #include <fcntl.h>
 #include <omp.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file assess.h  Should we be worried: everything weir can find out about one model, in one result. */
+/** @file assess.h  Should we be worried: everything weir can find out about one model, in one
+ * result. */
 #ifndef WEIR_ASSESS_H
 #define WEIR_ASSESS_H
 
@@ -19,14 +20,15 @@ enum { WEIR_TIER_MIN = 0, WEIR_TIER_MAX = 4 };
 typedef struct weir_assessment weir_assessment;
 
 typedef struct weir_assess_options {
-    const char *base_path;           /**< the upstream, or NULL when none is at hand */
-    const char *name;                /**< how results call the model; NULL for the last path component */
+    const char *base_path; /**< the upstream, or NULL when none is at hand */
+    const char *name;      /**< how results call the model; NULL for the last path component */
     const weir_callbacks *callbacks; /**< NULL for none */
     unsigned jobs;                   /**< threads; 0 for one per core */
     bool lenient;
     bool digest;
 } weir_assess_options;
-#define WEIR_ASSESS_OPTIONS_INIT {0}
+#define WEIR_ASSESS_OPTIONS_INIT                                                                   \
+    { 0 }
 
 /**
  * Run every analysis that the given files allow and weigh the facts.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file diff.h  What was modified between a base and a model, tensor by tensor and file by file. */
+/** @file diff.h  What was modified between a base and a model, tensor by tensor and file by file.
+ */
 #ifndef WEIR_DIFF_H
 #define WEIR_DIFF_H
 
@@ -18,10 +19,11 @@ extern "C" {
 
 /** How the model's weights stand to the base's. */
 typedef enum weir_relation {
-    WEIR_RELATION_IDENTICAL,     /**< every weight is bit-equal */
-    WEIR_RELATION_DERIVED,       /**< computed from the base: weights were re-derived from it bit for bit */
-    WEIR_RELATION_RELATED,       /**< a shared ancestor or initialisation; direction unknown */
-    WEIR_RELATION_NO_LINK,       /**< aligned tensors are as unlike as unrelated ones */
+    WEIR_RELATION_IDENTICAL, /**< every weight is bit-equal */
+    WEIR_RELATION_DERIVED, /**< computed from the base: weights were re-derived from it bit for bit
+                            */
+    WEIR_RELATION_RELATED, /**< a shared ancestor or initialisation; direction unknown */
+    WEIR_RELATION_NO_LINK, /**< aligned tensors are as unlike as unrelated ones */
     WEIR_RELATION_CANNOT_DECIDE,
 } weir_relation;
 
@@ -31,7 +33,7 @@ typedef enum weir_grade {
     WEIR_GRADE_CLAIMED, /**< a card or config says so */
     WEIR_GRADE_WEAK,
     WEIR_GRADE_STRONG,
-    WEIR_GRADE_PROVED,  /**< replayed bit for bit, or a finite-sample valid test */
+    WEIR_GRADE_PROVED, /**< replayed bit for bit, or a finite-sample valid test */
 } weir_grade;
 
 /** Kinds of modification. Those that weir cannot name yet are UNKNOWN, with their statistics. */
@@ -52,28 +54,29 @@ typedef enum weir_change_class {
 typedef struct weir_diff weir_diff;
 
 typedef struct weir_diff_options {
-    const char *name;                /**< how results call the model; NULL for the last path component */
+    const char *name; /**< how results call the model; NULL for the last path component */
     const weir_callbacks *callbacks; /**< NULL for none */
     unsigned jobs;                   /**< threads; 0 for one per core */
     bool lenient;                    /**< accept what the reference libraries accept */
     bool digest;                     /**< hash the model's files in the same pass */
 } weir_diff_options;
-#define WEIR_DIFF_OPTIONS_INIT {0}
+#define WEIR_DIFF_OPTIONS_INIT                                                                     \
+    { 0 }
 
 /**
- * Compare two models. Tensors are matched by role, across containers and dtypes; each matched pair is read
- * once. An adapter as the model is compared as what it adds to the base.
+ * Compare two models. Tensors are matched by role, across containers and dtypes; each matched pair
+ * is read once. An adapter as the model is compared as what it adds to the base.
  *
  * @param[out] out    release with weir_diff_free(); untouched on failure
  * @param base_path   the upstream: file or folder
  * @param model_path  the downstream: file, folder or adapter
  * @param options     NULL for defaults
  * @return WEIR_OK, also when nothing aligns (relation NO_LINK or CANNOT_DECIDE);
- *         WEIR_ERR_UNSUPPORTED when either side holds no weights; WEIR_ERR_FORMAT when either side's weights
- *         are malformed; WEIR_ERR_IO; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
+ *         WEIR_ERR_UNSUPPORTED when either side holds no weights; WEIR_ERR_FORMAT when either
+ * side's weights are malformed; WEIR_ERR_IO; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
  *
- * Cost: one sequential read of both, memory bounded whatever the models' size. The result is the same
- * bytes for any number of threads.
+ * Cost: one sequential read of both, memory bounded whatever the models' size. The result is the
+ * same bytes for any number of threads.
  */
 WEIR_API weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *model_path,
                                  const weir_diff_options *options, weir_error *err);

@@ -75,12 +75,12 @@ typedef enum weir_dtype_kind {
 
 /** One row of the table. A "block" of an unblocked dtype is the smallest whole number of bytes. */
 typedef struct weir_dtype_info {
-    const char *name;        /**< as the format itself spells it: "BF16", "Q4_K" */
+    const char *name; /**< as the format itself spells it: "BF16", "Q4_K" */
     weir_dtype_kind kind;
     uint16_t block_elements; /**< 1, 2 (F4), 4 (F6), 32, 64, 128, 256 */
     uint16_t block_bytes;
     bool in_safetensors;
-    int32_t ggml_type;       /**< id in a GGUF file, or -1 */
+    int32_t ggml_type; /**< id in a GGUF file, or -1 */
 } weir_dtype_info;
 
 /** @return the row of `dtype`; static. */

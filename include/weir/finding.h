@@ -29,12 +29,12 @@ typedef enum weir_severity {
 } weir_severity;
 
 typedef struct weir_finding {
-    const char *id;         /**< stable, "FORMAT-WHAT": "gguf-duplicate-key" */
+    const char *id; /**< stable, "FORMAT-WHAT": "gguf-duplicate-key" */
     weir_severity severity;
-    weir_verdict verdict;   /**< what it makes of its file; CLEAN for a remark */
-    const char *file;       /**< relative to the model */
-    const char *at;         /**< place inside the file, may be "" */
-    const char *message;    /**< one sentence for a person */
+    weir_verdict verdict; /**< what it makes of its file; CLEAN for a remark */
+    const char *file;     /**< relative to the model */
+    const char *at;       /**< place inside the file, may be "" */
+    const char *message;  /**< one sentence for a person */
 } weir_finding;
 
 /** Many findings, in the order in which they were added. */

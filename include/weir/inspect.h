@@ -18,12 +18,13 @@ extern "C" {
 typedef struct weir_inspection weir_inspection;
 
 typedef struct weir_inspect_options {
-    const char *name;                /**< how results call the model; NULL for the last path component */
+    const char *name; /**< how results call the model; NULL for the last path component */
     const weir_callbacks *callbacks; /**< NULL for none; used while hashing */
     bool lenient;                    /**< accept what the reference libraries accept */
     bool digest;                     /**< read every file whole for its SHA-256 */
 } weir_inspect_options;
-#define WEIR_INSPECT_OPTIONS_INIT {0}
+#define WEIR_INSPECT_OPTIONS_INIT                                                                  \
+    { 0 }
 
 /**
  * Inspect a file or folder: headers and text files are read, nothing is executed.
@@ -41,8 +42,8 @@ WEIR_API weir_code weir_inspect(weir_inspection **out, const char *path,
 WEIR_API weir_verdict weir_inspection_verdict(const weir_inspection *inspection);
 
 /**
- * @return whether there was something to analyse, and none of it malformed: a folder has weights, a file
- *         given by itself is of a kind that weir reads
+ * @return whether there was something to analyse, and none of it malformed: a folder has weights, a
+ * file given by itself is of a kind that weir reads
  */
 WEIR_API bool weir_inspection_is_analysable(const weir_inspection *inspection);
 

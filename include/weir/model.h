@@ -15,7 +15,8 @@
 extern "C" {
 #endif
 
-/** Something that a file says about its model. All fields are printable; borrowed from the model. */
+/** Something that a file says about its model. All fields are printable; borrowed from the model.
+ */
 typedef struct weir_claim {
     const char *name;
     const char *value;
@@ -31,27 +32,28 @@ typedef enum weir_role {
     WEIR_ROLE_TOKEN_TYPE_EMBEDDING,
     WEIR_ROLE_EMBEDDING_NORM,
     WEIR_ROLE_ATTENTION_NORM,      /**< before attention */
-    WEIR_ROLE_ATTENTION_POST_NORM, /**< after attention, before the residual sum or BERT's after it */
+    WEIR_ROLE_ATTENTION_POST_NORM, /**< after attention, before the residual sum or BERT's after it
+                                    */
     WEIR_ROLE_Q,
     WEIR_ROLE_K,
     WEIR_ROLE_V,
     WEIR_ROLE_O,
     WEIR_ROLE_Q_NORM,
     WEIR_ROLE_K_NORM,
-    WEIR_ROLE_Q_A,                 /**< deepseek: down-projection of q */
+    WEIR_ROLE_Q_A, /**< deepseek: down-projection of q */
     WEIR_ROLE_Q_A_NORM,
     WEIR_ROLE_Q_B,
-    WEIR_ROLE_KV_A,                /**< deepseek: kv_a_proj_with_mqa */
+    WEIR_ROLE_KV_A, /**< deepseek: kv_a_proj_with_mqa */
     WEIR_ROLE_KV_A_NORM,
     WEIR_ROLE_KV_B,
-    WEIR_ROLE_SINKS,               /**< gpt-oss: attention sinks */
+    WEIR_ROLE_SINKS, /**< gpt-oss: attention sinks */
     WEIR_ROLE_FEED_FORWARD_NORM,
     WEIR_ROLE_FEED_FORWARD_POST_NORM,
     WEIR_ROLE_GATE,
     WEIR_ROLE_UP,
     WEIR_ROLE_DOWN,
     WEIR_ROLE_ROUTER,
-    WEIR_ROLE_ROUTER_BIAS,         /**< deepseek v3: e_score_correction_bias */
+    WEIR_ROLE_ROUTER_BIAS, /**< deepseek v3: e_score_correction_bias */
     WEIR_ROLE_EXPERT_GATE,
     WEIR_ROLE_EXPERT_UP,
     WEIR_ROLE_EXPERT_DOWN,
@@ -62,8 +64,8 @@ typedef enum weir_role {
     WEIR_ROLE_FINAL_NORM,
     WEIR_ROLE_HEAD,
     WEIR_ROLE_POOLER,
-    WEIR_ROLE_ROPE,                /**< stored frequencies and other constants of position */
-    WEIR_ROLE_ADAPTER_A,           /**< LoRA A of the module named by the tensor */
+    WEIR_ROLE_ROPE,      /**< stored frequencies and other constants of position */
+    WEIR_ROLE_ADAPTER_A, /**< LoRA A of the module named by the tensor */
     WEIR_ROLE_ADAPTER_B,
     WEIR_ROLE_ADAPTER_OTHER,
     WEIR_ROLE_COUNT,
@@ -74,28 +76,29 @@ WEIR_API const char *weir_role_name(weir_role role);
 
 /**
  * One canonical tensor. Names are the same for every container of an architecture:
- * "embedding", "layers.3.q", "layers.3.q.bias", "layers.3.experts.7.up", "head"; a tensor whose role is
- * unknown keeps its stored name.
+ * "embedding", "layers.3.q", "layers.3.q.bias", "layers.3.experts.7.up", "head"; a tensor whose
+ * role is unknown keeps its stored name.
  */
 typedef struct weir_tensor {
     const char *name;
     const char *stored_name; /**< of the tensor that it is, or is a part of, in the file */
     weir_role role;
     bool is_bias;
-    int32_t layer;           /**< -1 outside the layers */
-    int32_t expert;          /**< -1 for what is not one expert's */
+    int32_t layer;  /**< -1 outside the layers */
+    int32_t expert; /**< -1 for what is not one expert's */
     weir_dtype dtype;
-    uint64_t rows;           /**< outputs; 1 for vectors */
-    uint64_t cols;           /**< inputs, contiguous in the canonical order */
+    uint64_t rows; /**< outputs; 1 for vectors */
+    uint64_t cols; /**< inputs, contiguous in the canonical order */
 } weir_tensor;
 
 typedef struct weir_model weir_model;
 
 typedef struct weir_model_options {
-    bool lenient;       /**< accept what the reference libraries accept, and name each deviation */
-    const char *name;   /**< how results call the model; NULL for the last path component */
+    bool lenient;     /**< accept what the reference libraries accept, and name each deviation */
+    const char *name; /**< how results call the model; NULL for the last path component */
 } weir_model_options;
-#define WEIR_MODEL_OPTIONS_INIT {0}
+#define WEIR_MODEL_OPTIONS_INIT                                                                    \
+    { 0 }
 
 /**
  * Open a file or folder as a model; tensor data is not read.
@@ -103,7 +106,8 @@ typedef struct weir_model_options {
  * @param[out] out  release with weir_model_free(); untouched on failure
  * @param options   NULL for defaults
  * @param findings  receives what was noticed in the files; required
- * @return WEIR_OK, also without any weights (tensor count 0); WEIR_ERR_IO; WEIR_ERR_LIMIT; WEIR_ERR_NOMEM
+ * @return WEIR_OK, also without any weights (tensor count 0); WEIR_ERR_IO; WEIR_ERR_LIMIT;
+ * WEIR_ERR_NOMEM
  *
  * Thread safety: a const model may be shared.
  */
@@ -129,7 +133,8 @@ WEIR_API const weir_claim *weir_model_claim(const weir_model *model, size_t inde
  * permutation undone, Conv1D turned to [outputs, inputs], Gemma's norm offset taken out.
  *
  * @param[out] out   row_count * cols floats
- * @return WEIR_OK; WEIR_ERR_ARG for rows outside; WEIR_ERR_UNSUPPORTED for an opaque dtype; WEIR_ERR_IO
+ * @return WEIR_OK; WEIR_ERR_ARG for rows outside; WEIR_ERR_UNSUPPORTED for an opaque dtype;
+ * WEIR_ERR_IO
  */
 WEIR_API weir_code weir_model_read_rows(const weir_model *model, size_t tensor_index,
                                         uint64_t row_begin, uint64_t row_count, float *out,

@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/** Called from one thread at a time, several times a second at most in tight loops; must not block. */
+/** Called from one thread at a time, several times a second at most in tight loops; must not block.
+ */
 typedef struct weir_callbacks {
     void *context;
     /** `done` of `total` bytes of `stage` ("comparing") are done; NULL when nobody watches. */

@@ -29,7 +29,8 @@ typedef struct weir_style {
     int verbosity; /**< -1 verdict line only, 0 normal, 1 every tensor and claim */
 } weir_style;
 
-/** Find a format by its name on the command line: "table", "json". @return WEIR_ERR_ARG for others. */
+/** Find a format by its name on the command line: "table", "json". @return WEIR_ERR_ARG for others.
+ */
 WEIR_API weir_code weir_format_find(weir_format *out, const char *name, weir_error *err);
 
 /*
@@ -39,7 +40,8 @@ WEIR_API weir_code weir_format_find(weir_format *out, const char *name, weir_err
  */
 
 /** One inspection is an object in JSON; several are an array of them. */
-WEIR_API weir_code weir_report_inspections(FILE *stream, weir_format format, const weir_style *style,
+WEIR_API weir_code weir_report_inspections(FILE *stream, weir_format format,
+                                           const weir_style *style,
                                            const weir_inspection *const *inspections, size_t count,
                                            weir_error *err);
 WEIR_API weir_code weir_report_diff(FILE *stream, weir_format format, const weir_style *style,

@@ -48,7 +48,8 @@ WEIR_API const char *weir_source_name(const weir_source *source);
 
 /**
  * Read exactly `len` bytes. Thread-safe.
- * @return WEIR_OK; WEIR_ERR_FORMAT when the range passes the end; WEIR_ERR_IO, also when a file shrank
+ * @return WEIR_OK; WEIR_ERR_FORMAT when the range passes the end; WEIR_ERR_IO, also when a file
+ * shrank
  */
 WEIR_API weir_code weir_source_read(weir_source *source, uint64_t offset, void *out, size_t len,
                                     weir_error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list of blocks, the newest first, each twice the last up to 1 MiB. Aligned allocations grow from
- * a block's front, packed text from its back, so that a million names cost no padding.
+ * A list of blocks, the newest first, each twice the last up to 1 MiB. Aligned allocations grow
+ * from a block's front, packed text from its back, so that a million names cost no padding.
  */
 #include "base/arena.h"
 
@@ -27,8 +27,8 @@ static struct arena_block *arena_room(arena *memory, size_t bytes) {
     if (block && block->back - block->front >= bytes) {
         return block;
     }
-    size_t capacity = block && block->capacity < BLOCK_BYTES_MAX ? block->capacity * 2
-                                                                 : BLOCK_BYTES_MIN;
+    size_t capacity =
+        block && block->capacity < BLOCK_BYTES_MAX ? block->capacity * 2 : BLOCK_BYTES_MIN;
     if (block && block->capacity >= BLOCK_BYTES_MAX) {
         capacity = BLOCK_BYTES_MAX;
     }

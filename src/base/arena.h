@@ -14,7 +14,8 @@ typedef struct arena {
 /** @return `count * size` zeroed bytes aligned for any type, or NULL (wrapped, or no memory). */
 void *arena_alloc(arena *memory, size_t count, size_t size);
 
-/** @return a NUL-terminated copy of `len` bytes, unaligned and tightly packed; NULL without memory. */
+/** @return a NUL-terminated copy of `len` bytes, unaligned and tightly packed; NULL without memory.
+ */
 char *arena_copy_text(arena *memory, const char *bytes, size_t len);
 
 void arena_release(arena *memory);

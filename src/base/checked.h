@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file checked.h  Arithmetic on sizes that come from files: every step says whether it wrapped. */
+/** @file checked.h  Arithmetic on sizes that come from files: every step says whether it wrapped.
+ */
 #ifndef WEIR_BASE_CHECKED_H
 #define WEIR_BASE_CHECKED_H
 
@@ -47,7 +48,8 @@ static inline bool checked_align_u64(uint64_t *out, uint64_t value, uint64_t ali
     return true;
 }
 
-/** malloc of count * size bytes; NULL when that wraps or memory is exhausted. Release with free(). */
+/** malloc of count * size bytes; NULL when that wraps or memory is exhausted. Release with free().
+ */
 static inline void *checked_alloc(size_t count, size_t size) {
     size_t bytes;
     return checked_mul_size(&bytes, count, size) ? malloc(bytes ? bytes : 1) : NULL;

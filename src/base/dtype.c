@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dtype table. safetensors' 22 names and sizes: huggingface/safetensors, safetensors/src/tensor.rs,
- * `enum Dtype`. ggml's ids and block sizes: ggml.h `enum ggml_type` and gguf-py constants.py
- * GGML_QUANT_SIZES. Q8_1 is ggml's C struct of 36 bytes (two f16 and 32 codes); gguf-py's table says 40,
- * a leftover of two f32: the type is an intermediate of dot products and no writer stores it.
+ * The dtype table. safetensors' 22 names and sizes: huggingface/safetensors,
+ * safetensors/src/tensor.rs, `enum Dtype`. ggml's ids and block sizes: ggml.h `enum ggml_type` and
+ * gguf-py constants.py GGML_QUANT_SIZES. Q8_1 is ggml's C struct of 36 bytes (two f16 and 32
+ * codes); gguf-py's table says 40, a leftover of two f32: the type is an intermediate of dot
+ * products and no writer stores it.
  */
 #include "base/dtype.h"
 
@@ -11,10 +12,10 @@
 
 #include "base/checked.h"
 
-#define FLOAT WEIR_DTYPE_KIND_FLOAT
+#define FLOAT   WEIR_DTYPE_KIND_FLOAT
 #define INTEGER WEIR_DTYPE_KIND_INTEGER
-#define BLOCK WEIR_DTYPE_KIND_BLOCK
-#define OPAQUE WEIR_DTYPE_KIND_OPAQUE
+#define BLOCK   WEIR_DTYPE_KIND_BLOCK
+#define OPAQUE  WEIR_DTYPE_KIND_OPAQUE
 
 static const weir_dtype_info table[WEIR_DTYPE_COUNT] = {
     [WEIR_DTYPE_F64] = {"F64", FLOAT, 1, 8, true, 28},

@@ -9,7 +9,8 @@
 
 #include "weir/dtype.h"
 
-/** Find a dtype by its safetensors spelling (exact case). @return false when it is none of the 22. */
+/** Find a dtype by its safetensors spelling (exact case). @return false when it is none of the 22.
+ */
 bool dtype_find_safetensors(weir_dtype *out, const char *name, size_t len);
 
 /** Find a dtype by its id in a GGUF file. @return false for removed and unknown ids. */

@@ -11,13 +11,15 @@ WEIR_DEFINE_CLEANUP(weir_findings *, weir_findings_free)
 /**
  * Add a finding. Its file, place and message are copied and made printable; id must be static.
  *
- * @param findings  NULL drops the finding; running out of memory is remembered, see findings_failed()
+ * @param findings  NULL drops the finding; running out of memory is remembered, see
+ * findings_failed()
  * @param what      id, severity, verdict, file, at (file and at may be NULL); message is ignored
  */
 __attribute__((format(printf, 3, 4))) void
 findings_add(weir_findings *findings, const weir_finding *what, const char *format, ...);
 
-/** Turn a parser's failure into a malformed (or not_analysed, for limits) finding of severity high. */
+/** Turn a parser's failure into a malformed (or not_analysed, for limits) finding of severity high.
+ */
 void findings_add_error(weir_findings *findings, const char *id, const weir_error *err);
 
 /** The gravest verdict among the findings of `file`, at least `least`. */

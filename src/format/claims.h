@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file claims.h  What files say about their model. Claims are context: they never decide a weight verdict.
+ * @file claims.h  What files say about their model. Claims are context: they never decide a weight
+ * verdict.
  *
- * Claim names are dotted: the file's kind, then the key as its writer spells it, nested keys joined by
- * dots: "config.hidden_size", "card.base_model", "adapter.r", "gguf.general.name",
- * "merge.merge_method", "trainer.total_flos", "safetensors.format". Lists of scalars are joined by ", ".
+ * Claim names are dotted: the file's kind, then the key as its writer spells it, nested keys joined
+ * by dots: "config.hidden_size", "card.base_model", "adapter.r", "gguf.general.name",
+ * "merge.merge_method", "trainer.total_flos", "safetensors.format". Lists of scalars are joined by
+ * ", ".
  */
 #ifndef WEIR_FORMAT_CLAIMS_H
 #define WEIR_FORMAT_CLAIMS_H

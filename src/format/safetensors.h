@@ -15,8 +15,8 @@
  *
  * @param table     tensors are added with file = `file`; on failure what was added is taken back
  * @param metadata  receives "safetensors.KEY" claims of __metadata__; may be NULL
- * @param lenient   accept what the reference library accepts (duplicate keys, leading space, unknown
- *                  fields, NUL in names ...), each deviation a finding
+ * @param lenient   accept what the reference library accepts (duplicate keys, leading space,
+ * unknown fields, NUL in names ...), each deviation a finding
  * @return WEIR_OK; WEIR_ERR_FORMAT with the byte; WEIR_ERR_LIMIT; WEIR_ERR_IO; WEIR_ERR_NOMEM
  * Cost: O(header) time; memory is the table's own (about 100 bytes a tensor).
  * Source: huggingface/safetensors README.md "Format" and safetensors/src/tensor.rs.
@@ -24,22 +24,23 @@
 weir_code safetensors_read(tensor_table *table, claims *metadata, weir_source *source,
                            uint32_t file, bool lenient, weir_findings *findings, weir_error *err);
 
-/** What a model.safetensors.index.json says. Zero-initialise; release with safetensors_index_release(). */
+/** What a model.safetensors.index.json says. Zero-initialise; release with
+ * safetensors_index_release(). */
 typedef struct safetensors_index {
     arena memory;
-    const char **shards;        /**< distinct shard names in first-seen order; safe relative names */
+    const char **shards; /**< distinct shard names in first-seen order; safe relative names */
     size_t shard_count;
     struct index_entry {
         const char *tensor;
-        uint32_t shard;         /**< index into shards */
-    } *entries;
+        uint32_t shard; /**< index into shards */
+    } * entries;
     size_t entry_count;
-    uint64_t total_size;        /**< metadata.total_size, 0 when not stated */
+    uint64_t total_size; /**< metadata.total_size, 0 when not stated */
 } safetensors_index;
 
 /**
- * Read an index. A shard name that is absolute, has a ".." or a NUL is refused with a finding of verdict
- * malicious ("index-shard-outside") and WEIR_ERR_FORMAT.
+ * Read an index. A shard name that is absolute, has a ".." or a NUL is refused with a finding of
+ * verdict malicious ("index-shard-outside") and WEIR_ERR_FORMAT.
  */
 weir_code safetensors_index_read(safetensors_index *out, weir_source *source,
                                  weir_findings *findings, weir_error *err);

@@ -2,8 +2,8 @@
 /**
  * @file tensor_table.h  The tensors that files say they hold: names, shapes, dtypes, byte ranges.
  *
- * Every entry was checked against its file: the range lies inside, its size is shape times dtype, no
- * two entries of a file share a byte or a name.
+ * Every entry was checked against its file: the range lies inside, its size is shape times dtype,
+ * no two entries of a file share a byte or a name.
  */
 #ifndef WEIR_FORMAT_TENSOR_TABLE_H
 #define WEIR_FORMAT_TENSOR_TABLE_H
@@ -20,9 +20,9 @@ typedef struct stored_tensor {
     const uint64_t *dims; /**< `rank` of them, outermost first (GGUF's order is turned round) */
     uint64_t offset;      /**< of the data, from the start of its file */
     uint64_t bytes;
-    uint32_t file;        /**< index into the files of the checkpoint */
+    uint32_t file; /**< index into the files of the checkpoint */
     uint8_t rank;
-    uint8_t dtype;        /**< a weir_dtype */
+    uint8_t dtype; /**< a weir_dtype */
 } stored_tensor;
 
 /** Zero-initialise; release with tensor_table_release(). Names and dims live in `memory`. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file digest.h  SHA-256, fed piece by piece (OpenSSL EVP; SHA instructions where there are any). */
+/** @file digest.h  SHA-256, fed piece by piece (OpenSSL EVP; SHA instructions where there are any).
+ */
 #ifndef WEIR_IO_DIGEST_H
 #define WEIR_IO_DIGEST_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file file_digest.h  SHA-256 of a whole file out of a pass that reads it piece by piece for another
- * purpose. Pieces that arrive in file order cost no further reading; gaps between them (headers, padding)
- * are read here. A piece that arrives out of order makes the file be read once more at the end.
+ * @file file_digest.h  SHA-256 of a whole file out of a pass that reads it piece by piece for
+ * another purpose. Pieces that arrive in file order cost no further reading; gaps between them
+ * (headers, padding) are read here. A piece that arrives out of order makes the file be read once
+ * more at the end.
  */
 #ifndef WEIR_IO_FILE_DIGEST_H
 #define WEIR_IO_FILE_DIGEST_H

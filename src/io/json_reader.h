@@ -2,8 +2,8 @@
 /**
  * @file json_reader.h  A strict streaming JSON reader over a range of a source.
  *
- * RFC 8259 without extensions: UTF-8 only, no lone surrogate, no leading zero, no trailing comma, no NaN.
- * Memory is one buffer and one token, whatever the document's size; nothing recurses.
+ * RFC 8259 without extensions: UTF-8 only, no lone surrogate, no leading zero, no trailing comma,
+ * no NaN. Memory is one buffer and one token, whatever the document's size; nothing recurses.
  */
 #ifndef WEIR_IO_JSON_READER_H
 #define WEIR_IO_JSON_READER_H
@@ -30,18 +30,19 @@ typedef enum json_kind {
 
 typedef struct json_token {
     json_kind kind;
-    uint32_t depth;   /**< 0 for the document's own value, 1 for its members ... */
-    uint64_t offset;  /**< of the token's first byte, from the start of the source */
-    const char *text; /**< keys and strings: decoded; numbers: as written. NUL-terminated; until next */
-    size_t len;       /**< bytes of text; a decoded string may hold NULs inside */
+    uint32_t depth;  /**< 0 for the document's own value, 1 for its members ... */
+    uint64_t offset; /**< of the token's first byte, from the start of the source */
+    const char
+        *text;  /**< keys and strings: decoded; numbers: as written. NUL-terminated; until next */
+    size_t len; /**< bytes of text; a decoded string may hold NULs inside */
 } json_token;
 
 typedef struct json_options {
-    uint32_t depth_max;       /**< 0 for JSON_DEPTH_MAX */
-    size_t string_bytes_max;  /**< longer keys and strings fail with WEIR_ERR_LIMIT; 0 for 16 MiB */
-    bool leading_space;       /**< accept white space before the value (RFC 8259 does) */
-    bool cut_long_strings;    /**< give the first string_bytes_max bytes instead of failing */
-    bool python_numbers;      /**< accept NaN, Infinity and -Infinity, as Python writes them */
+    uint32_t depth_max;      /**< 0 for JSON_DEPTH_MAX */
+    size_t string_bytes_max; /**< longer keys and strings fail with WEIR_ERR_LIMIT; 0 for 16 MiB */
+    bool leading_space;      /**< accept white space before the value (RFC 8259 does) */
+    bool cut_long_strings;   /**< give the first string_bytes_max bytes instead of failing */
+    bool python_numbers;     /**< accept NaN, Infinity and -Infinity, as Python writes them */
 } json_options;
 
 typedef struct json_reader json_reader;
@@ -57,14 +58,17 @@ weir_code json_reader_open(json_reader **out, weir_source *source, uint64_t begi
 
 /**
  * Read the next token. Memory of the last one is reused.
- * @return WEIR_OK; WEIR_ERR_FORMAT with the byte offset; WEIR_ERR_LIMIT; WEIR_ERR_IO; WEIR_ERR_NOMEM
+ * @return WEIR_OK; WEIR_ERR_FORMAT with the byte offset; WEIR_ERR_LIMIT; WEIR_ERR_IO;
+ * WEIR_ERR_NOMEM
  */
 weir_code json_reader_next(json_reader *reader, json_token *out, weir_error *err);
 
-/** Read on to the end of the value that `begun` opened (a key: its value); a scalar is already over. */
+/** Read on to the end of the value that `begun` opened (a key: its value); a scalar is already
+ * over. */
 weir_code json_reader_skip(json_reader *reader, const json_token *begun, weir_error *err);
 
-/** @return whether a number token is a plain unsigned integer that fits: no sign, fraction, exponent. */
+/** @return whether a number token is a plain unsigned integer that fits: no sign, fraction,
+ * exponent. */
 bool json_token_u64(const json_token *token, uint64_t *out);
 
 /** @return whether a number token is a finite double. Locale-free. */

@@ -2,9 +2,9 @@
 /**
  * @file json_writer.h  JSON to a stream, member by member.
  *
- * Deterministic: two-space indent, members in the order given, doubles as the shortest text that keeps
- * the stated significant digits, NaN and infinities as null. Text that is not UTF-8 is escaped to
- * U+FFFD. A write error is remembered and told by json_writer_finish().
+ * Deterministic: two-space indent, members in the order given, doubles as the shortest text that
+ * keeps the stated significant digits, NaN and infinities as null. Text that is not UTF-8 is
+ * escaped to U+FFFD. A write error is remembered and told by json_writer_finish().
  */
 #ifndef WEIR_IO_JSON_WRITER_H
 #define WEIR_IO_JSON_WRITER_H

@@ -33,8 +33,10 @@ static void the_gravest_finding_of_a_file_is_its_verdict(void **state) {
     weir_findings *findings = NULL;
     assert_int_equal(weir_findings_new(&findings, NULL), WEIR_OK);
 
-    findings_add(findings, &(weir_finding){.id = "a", .verdict = WEIR_VERDICT_MALICIOUS, .file = "x"}, "m");
-    findings_add(findings, &(weir_finding){.id = "b", .verdict = WEIR_VERDICT_SUSPICIOUS, .file = "y"}, "s");
+    findings_add(findings,
+                 &(weir_finding){.id = "a", .verdict = WEIR_VERDICT_MALICIOUS, .file = "x"}, "m");
+    findings_add(findings,
+                 &(weir_finding){.id = "b", .verdict = WEIR_VERDICT_SUSPICIOUS, .file = "y"}, "s");
     findings_add(findings, &(weir_finding){.id = "c", .file = "y"}, "remark %d", 1);
 
     assert_int_equal(weir_findings_count(findings), 3);

@@ -5,9 +5,9 @@
 
 static void overlong_and_surrogate_forms_are_not_utf8(void **state) {
     (void)state;
-    static const char *const bad[] = {"\xC0\x80",         "\xC1\xBF",     "\xE0\x80\x80",
-                                      "\xED\xA0\x80",     "\xED\xBF\xBF", "\xF0\x80\x80\x80",
-                                      "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\x80", "\xE2\x82"};
+    static const char *const bad[] = {
+        "\xC0\x80",         "\xC1\xBF",         "\xE0\x80\x80",     "\xED\xA0\x80", "\xED\xBF\xBF",
+        "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\x80",         "\xE2\x82"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(text_is_utf8(bad[i], strlen(bad[i])));
     }
@@ -15,8 +15,15 @@ static void overlong_and_surrogate_forms_are_not_utf8(void **state) {
 
 static void boundary_characters_are_utf8(void **state) {
     (void)state;
-    static const char *const good[] = {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
-                                       "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xC2\x80",
+                                       "\xDF\xBF",
+                                       "\xE0\xA0\x80",
+                                       "\xED\x9F\xBF",
+                                       "\xEE\x80\x80",
+                                       "\xF0\x90\x80\x80",
+                                       "\xF4\x8F\xBF\xBF"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(text_is_utf8(good[i], strlen(good[i])));
     }
@@ -25,7 +32,8 @@ static void boundary_characters_are_utf8(void **state) {
 static void terminal_controls_and_hidden_marks_are_escaped(void **state) {
     (void)state;
     char out[128];
-    const char text[] = "a\x1b[31mb\n\xE2\x80\xAE" "c\xFF";
+    const char text[] = "a\x1b[31mb\n\xE2\x80\xAE"
+                        "c\xFF";
 
     text_escape(out, sizeof out, text, sizeof text - 1);
 
