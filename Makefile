@@ -45,7 +45,7 @@ install: all ## install under PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR=$(DESTDIR) meson install -C build --quiet
 
 clean: ## remove the build folders
-	@rm --recursive --force build build-asan build-fuzz
+	@rm --recursive --force build build-asan build-fuzz build-release
 
 help: ## this list
 	@sed --quiet --regexp-extended 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand --tabs=18
