@@ -75,33 +75,56 @@ static bool fill_strip(strip *out, const weir_diff *diff) {
     return true;
 }
 
-static void print_cell(const paint *out, signed char cell) {
+static const char *cell_mark(const paint *out, signed char cell) {
     if (cell == CELL_ABSENT) {
-        (void)fputc(' ', out->stream);
-    } else if (cell == CELL_EXPLAINED) {
-        paint_text(out, INK_DIM, "%s", out->style.unicode ? "·" : ".");
-    } else {
-        const int level = cell - 1;
-        const char *mark = out->style.unicode ? level_blocks[level] : level_letters[level];
-        if (out->style.color) {
-            (void)fprintf(out->stream, "\033[38;5;%dm%s\033[0m", level_colors[level], mark);
-        } else {
-            (void)fputs(mark, out->stream);
-        }
+        return " ";
+    }
+    if (cell == CELL_EXPLAINED) {
+        return out->style.unicode ? "·" : ".";
+    }
+    return out->style.unicode ? level_blocks[cell - 1] : level_letters[cell - 1];
+}
+
+/* A run of equal cells, coloured once. */
+static void print_cells(const paint *out, signed char cell, size_t count) {
+    const bool is_level = out->style.color && cell > CELL_EXPLAINED;
+    if (is_level) {
+        (void)fprintf(out->stream, "\033[38;5;%dm", level_colors[cell - 1]);
+    } else if (out->style.color && cell == CELL_EXPLAINED) {
+        (void)fputs("\033[2m", out->stream);
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)fputs(cell_mark(out, cell), out->stream);
+    }
+    if (out->style.color && cell != CELL_ABSENT) {
+        (void)fputs("\033[0m", out->stream);
     }
 }
 
-/* Several layers share a column when there are more layers than columns; the gravest is shown. */
+/* The gravest of the layers that share a column, when there are more layers than columns. */
+static signed char column_cell(const strip *cells, size_t role, size_t layer, size_t per_column) {
+    signed char gravest = CELL_ABSENT;
+    for (size_t i = layer; i < layer + per_column && i < cells->layers; i++) {
+        const signed char cell = cells->cells[role * cells->layers + i];
+        gravest = cell > gravest ? cell : gravest;
+    }
+    return gravest;
+}
+
 static void print_row(const paint *out, const strip *cells, size_t role, size_t per_column) {
     (void)fprintf(out->stream, "%-*s", cells->label_columns, role_words((weir_role)role));
+    size_t run = 0;
+    signed char last = CELL_ABSENT;
     for (size_t layer = 0; layer < cells->layers; layer += per_column) {
-        signed char gravest = CELL_ABSENT;
-        for (size_t i = layer; i < layer + per_column && i < cells->layers; i++) {
-            const signed char cell = cells->cells[role * cells->layers + i];
-            gravest = cell > gravest ? cell : gravest;
+        const signed char cell = column_cell(cells, role, layer, per_column);
+        if (run > 0 && cell != last) {
+            print_cells(out, last, run);
+            run = 0;
         }
-        print_cell(out, gravest);
+        last = cell;
+        run++;
     }
+    print_cells(out, last, run);
     (void)fputc('\n', out->stream);
 }
 
@@ -134,7 +157,7 @@ static void print_legend(const paint *out, int indent) {
     static const char *const bounds[LEVEL_COUNT] = {"<0.03%", "<0.1%", "<0.3%", "<1%",
                                                     "<3%",    "<10%",  "<30%",  "30%+"};
     for (int level = 0; level < LEVEL_COUNT; level++) {
-        print_cell(out, (signed char)(level + 1));
+        print_cells(out, (signed char)(level + 1), 1);
         (void)fprintf(out->stream, " %s%s", bounds[level], level + 1 < LEVEL_COUNT ? "  " : "\n");
     }
 }
