@@ -66,6 +66,7 @@ typedef struct piece {
     size_t count;
     pair_stats stats;
     bool bits_equal;
+    bool is_varied; /* of the first piece of a pair */
     uint64_t replayed;
     bool is_reversed;
     double rounding_dd;
@@ -156,6 +157,24 @@ static double block_rounding_dd(weir_dtype dtype, const float *values, size_t co
     return sum;
 }
 
+/* Masks and other constants are equal in unrelated models. Their numbers come in runs: a tensor
+ * where nine of ten numbers repeat the one before says nothing of where it comes from. */
+static bool is_varied_f32(const float *values, size_t count) {
+    size_t repeats = 0;
+    for (size_t i = 1; i < count; i++) {
+        repeats += memcmp(values + i, values + i - 1, sizeof *values) == 0;
+    }
+    return repeats < count / 10 * 9;
+}
+
+static bool is_varied_bf16(const uint16_t *values, size_t count) {
+    size_t repeats = 0;
+    for (size_t i = 1; i < count; i++) {
+        repeats += values[i] == values[i - 1];
+    }
+    return repeats < count / 10 * 9;
+}
+
 static void measure_floats(piece *out, const float *base, const float *model, size_t count) {
     for (size_t i = 0; i < count; i += PAIR_BLOCK) {
         const size_t left = count - i;
@@ -209,6 +228,7 @@ static bool is_piece_reversed(pair_job *job, worker *work, size_t count) {
 static void measure_replay(piece *out, worker *work) {
     pair_job *job = out->job;
     const size_t count = out->count;
+    out->is_varied = out->first == 0 && is_varied_f32(work->base, count);
     if (!job->is_replayable) {
         const bool is_block = weir_dtype_get(job->model_dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
         out->rounding_dd = is_block ? block_rounding_dd(job->model_dtype, work->base, count) : 0;
@@ -241,6 +261,9 @@ static weir_code read_flat(piece *out, worker *work, unsigned char *kept) {
     if (job->base_dtype == WEIR_DTYPE_BF16 && job->model_dtype == WEIR_DTYPE_BF16) {
         measure_bf16(out, (const uint16_t *)(const void *)work->base_bytes,
                      (const uint16_t *)(const void *)model_data, out->count);
+        out->is_varied =
+            out->first == 0 &&
+            is_varied_bf16((const uint16_t *)(const void *)work->base_bytes, out->count);
         return WEIR_OK;
     }
     convert_to_f32(work->base, job->base_dtype, work->base_bytes, out->count);
@@ -315,6 +338,7 @@ static void merge_piece(const piece *next) {
     tensor_delta *row = next->job->row;
     pair_stats_merge(&row->stats, &next->stats);
     row->bits_equal = row->bits_equal && next->bits_equal;
+    row->is_varied = row->is_varied || next->is_varied;
     row->replayed += next->replayed;
     row->is_reversed = row->is_reversed && next->is_reversed;
     row->rounding_dd += next->rounding_dd;

@@ -29,12 +29,15 @@ static const weir_tensor *shown_tensor(const weir_diff *diff, const tensor_delta
                                          : &model_view(diff->base, (size_t)row->base_index)->base;
 }
 
-/* A matrix of enough numbers that are not constant, whose likeness says something. */
+/* Learned numbers, and enough of them that likeness says something. Constants of position and
+ * tensors whose role is not known are left out: unrelated models share them. */
 static bool is_telling(const weir_diff *diff, const tensor_delta *row) {
     const weir_tensor *tensor = shown_tensor(diff, row);
-    return row->state == TENSOR_COMPARED && tensor->rows > 1 && tensor->cols > 1 &&
-           tensor->role != WEIR_ROLE_ROPE && tensor->role != WEIR_ROLE_POSITION_EMBEDDING &&
-           row->stats.count >= PROOF_ELEMENTS && row->stats.sum_aa > 0 && row->stats.sum_bb > 0;
+    const bool is_learned = tensor->role != WEIR_ROLE_UNKNOWN && tensor->role != WEIR_ROLE_ROPE &&
+                            tensor->role != WEIR_ROLE_POSITION_EMBEDDING;
+    return row->state == TENSOR_COMPARED && is_learned && row->is_varied && tensor->rows > 1 &&
+           tensor->cols > 1 && row->stats.count >= PROOF_ELEMENTS && row->stats.sum_aa > 0 &&
+           row->stats.sum_bb > 0;
 }
 
 static int by_value(const void *left, const void *right) {

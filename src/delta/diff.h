@@ -31,6 +31,7 @@ typedef struct tensor_delta {
     weir_change_class change; /**< IDENTICAL, CAST, QUANTISED, LOW_RANK (adapters) or UNKNOWN */
     pair_stats stats;
     bool bits_equal;    /**< every stored number has the same bits on both sides */
+    bool is_varied;     /**< the base's first numbers are not runs of one value, as masks are */
     bool is_replayable; /**< the model's dtype can be re-derived from the base's numbers */
     uint64_t replayed;  /**< elements that the re-derivation reproduces bit for bit */
     bool is_reversed;   /**< re-deriving the base from the model also reproduces every bit */

@@ -289,3 +289,24 @@ def test_payload_id_survives_resharding(weir: Weir, tmp_path: Path) -> None:
     ids = [weir("inspect", path, "--digest", "--json").json()["model"] for path in (a, b)]
 
     assert ids[0]["payload_id"] == ids[1]["payload_id"] and ids[0]["id"] != ids[1]["id"]
+
+
+def test_equal_masks_prove_nothing(weir: Weir, tmp_path: Path) -> None:
+    mask = np.tril(np.ones((128, 128), np.float32))
+    base, model = llama_tensors(1), llama_tensors(2)
+    base[Q_PROJ.replace("q_proj", "bias")] = mask
+    model[Q_PROJ.replace("q_proj", "bias")] = mask
+
+    value = run(weir, write_folder(tmp_path / "a", base), write_folder(tmp_path / "b", model))
+
+    assert value["relation"] == "no_link"
+
+
+def test_a_constant_matrix_proves_nothing(weir: Weir, tmp_path: Path) -> None:
+    base, model = llama_tensors(1), llama_tensors(2)
+    base[Q_PROJ] = np.full_like(base[Q_PROJ], 0.3)
+    model[Q_PROJ] = base[Q_PROJ].astype(np.float32)
+
+    value = run(weir, write_folder(tmp_path / "a", base), write_folder(tmp_path / "b", cast(model, ml_dtypes.bfloat16)))
+
+    assert value["relation"] == "no_link"
