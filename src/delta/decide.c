@@ -214,11 +214,17 @@ static weir_code add_replays(weir_diff *diff, weir_change_class class, weir_erro
     return WEIR_OK;
 }
 
+/* Whether the differences are those of a change to the base, and not those of two models. */
+static bool is_linked(const weir_diff *diff) {
+    return diff->relation == WEIR_RELATION_IDENTICAL || diff->relation == WEIR_RELATION_DERIVED ||
+           diff->relation == WEIR_RELATION_RELATED;
+}
+
 /* The numbers are the base's, but the container is another. */
 static weir_code add_repackaged(weir_diff *diff, weir_error *err) {
     const char *base_format = weir_model_format(diff->base);
     const char *model_format = weir_model_format(diff->model);
-    if (strcmp(base_format, model_format) == 0) {
+    if (!is_linked(diff) || strcmp(base_format, model_format) == 0) {
         return WEIR_OK;
     }
     char detail[128];
@@ -250,7 +256,7 @@ static weir_code add_unexplained(weir_diff *diff, weir_error *err) {
     if (found.tensors == 0) {
         return WEIR_OK;
     }
-    if (count_explained(diff) > 0) {
+    if (is_linked(diff) && count_explained(diff) > 0) {
         diff_change partial = found;
         partial.change = WEIR_CHANGE_PARTIAL;
         partial.grade = WEIR_GRADE_PROVED;

@@ -18,10 +18,15 @@
 #include <uthash.h>
 
 enum { SHOWN_BYTES = 80, LISTED_TOKENS = 8 };
+static const char CUT_MARK[] = " ...";
 
 static const char *keep_text(weir_diff *diff, const char *text) {
-    char shown[SHOWN_BYTES];
-    text_escape(shown, sizeof shown, text ? text : "", text ? strlen(text) : 0);
+    const size_t len = text ? strlen(text) : 0;
+    char shown[SHOWN_BYTES + sizeof CUT_MARK];
+    text_escape(shown, SHOWN_BYTES, text ? text : "", len);
+    if (len >= SHOWN_BYTES) {
+        memcpy(shown + strlen(shown), CUT_MARK, sizeof CUT_MARK);
+    }
     return arena_copy_text(&diff->memory, shown, strlen(shown));
 }
 

@@ -22,7 +22,9 @@ static const char *relation_words(const weir_diff *diff) {
     case WEIR_RELATION_NO_LINK:
         return "shows no link to";
     case WEIR_RELATION_CANNOT_DECIDE:
-        return "can neither be linked to nor told apart from";
+        return diff->cosine_count > 0
+                   ? "can neither be linked to nor told apart from"
+                   : "has no matrix of the same role and shape to be compared with";
     }
     return "";
 }
@@ -142,6 +144,14 @@ void print_changes(const paint *out, const weir_diff *diff) {
         text_buffer_format(&line, " [%s]", weir_grade_name(diff->changes[i].grade));
         paint_field(out, i == 0 ? "changes" : "", line.data ? line.data : "");
     }
+    if (diff->cosine_count > 0) {
+        WEIR_CLEANUP(text_buffer_release) text_buffer likeness = {0};
+        text_buffer_format(&likeness,
+                           "median cosine %.4f over %zu matrices (1 is equal up to scale, "
+                           "unrelated weights are near 0)",
+                           diff->median_cosine, diff->cosine_count);
+        paint_field(out, "likeness", likeness.data ? likeness.data : "");
+    }
     char ratio[32];
     WEIR_CLEANUP(text_buffer_release) text_buffer rest = {0};
     text_buffer_format(&rest, "%s of the squared size of the change",
@@ -158,7 +168,9 @@ static void print_file_deltas(const paint *out, const weir_diff *diff) {
         const file_delta *file = &diff->files[i];
         WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
         text_buffer_format(&line, "%s", file->what);
-        if (file->base[0] || file->model[0]) {
+        if (file->change == WEIR_CHANGE_TOKENIZER && file->model[0]) {
+            text_buffer_format(&line, "; for example %s", file->model);
+        } else if (file->base[0] || file->model[0]) {
             text_buffer_format(&line, ": %s -> %s", file->base[0] ? file->base : "(absent)",
                                file->model[0] ? file->model : "(absent)");
         }
@@ -274,7 +286,6 @@ void diff_print(const paint *out, const weir_diff *diff) {
     (void)fputc('\n', out->stream);
     print_changes(out, diff);
     print_file_deltas(out, diff);
-    (void)fputc('\n', out->stream);
     heat_strip_print(out, diff);
     print_tensors(out, diff);
 }

@@ -162,6 +162,15 @@ static void print_legend(const paint *out, int indent) {
     }
 }
 
+static bool has_any_cell(const strip *cells) {
+    for (size_t role = 0; role < WEIR_ROLE_COUNT; role++) {
+        if (has_cells(cells, role)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int count_label_columns(const strip *cells) {
     size_t most = strlen("layer");
     for (size_t role = 0; role < WEIR_ROLE_COUNT; role++) {
@@ -174,7 +183,8 @@ static int count_label_columns(const strip *cells) {
 void heat_strip_print(const paint *out, const weir_diff *diff) {
     enum { COLUMNS_MIN = 20 };
     strip cells = {0};
-    if (!fill_strip(&cells, diff)) {
+    if (!fill_strip(&cells, diff) || !has_any_cell(&cells)) {
+        free(cells.cells);
         return;
     }
     cells.label_columns = count_label_columns(&cells);
@@ -182,6 +192,8 @@ void heat_strip_print(const paint *out, const weir_diff *diff) {
     const int left = width - cells.label_columns;
     const size_t room = left > COLUMNS_MIN ? (size_t)left : COLUMNS_MIN;
     const size_t per_column = (cells.layers + room - 1) / room;
+    (void)fputc('\n', out->stream);
+    paint_text(out, INK_BOLD, "Where, and how much (size of the change over size of the base)\n");
     print_ruler(out, &cells, per_column);
     for (size_t role = 0; role < WEIR_ROLE_COUNT; role++) {
         if (has_cells(&cells, role)) {
