@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/gguf_value.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -102,7 +103,9 @@ static void format_real(char out[static GGUF_VALUE_TEXT_BYTES], const gguf_value
     const bool is_single = real->kind == GGUF_KIND_F32;
     const int digits_max = is_single ? 9 : 17;
     for (int digits = is_single ? 6 : 15; digits <= digits_max; digits++) {
-        (void)snprintf(out, GGUF_VALUE_TEXT_BYTES, "%.*g", digits, real->real);
+        const int len = snprintf(out, GGUF_VALUE_TEXT_BYTES, "%.*g", digits, real->real);
+        assert(len > 0 && len < GGUF_VALUE_TEXT_BYTES); /* 17 digits, sign, point, "e-308" */
+        (void)len;
         const double again = strtod(out, NULL);
         if (is_single ? (float)again == (float)real->real : again == real->real) {
             return;
