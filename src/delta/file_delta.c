@@ -13,9 +13,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "delta/diff.h"
-
-#define HASH_NONFATAL_OOM 1 /* a lost entry makes a token look new; it never ends the process */
-#include <uthash.h>
+#include "format/name_set.h"
 
 enum { SHOWN_BYTES = 80, LISTED_TOKENS = 8 };
 static const char CUT_MARK[] = " ...";
@@ -186,12 +184,6 @@ static weir_code compare_templates(weir_diff *diff, weir_error *err) {
     return WEIR_OK;
 }
 
-typedef struct token_entry {
-    const char *text;
-    size_t id;
-    UT_hash_handle hh;
-} token_entry;
-
 typedef struct token_counts {
     uint64_t added;
     uint64_t removed;
@@ -206,41 +198,32 @@ static void note_example(token_counts *counts, const char *text) {
     }
 }
 
-/* Index one vocabulary by string; the entries are one array. */
-static token_entry *index_tokens(token_entry *entries, const vocabulary *words) {
-    token_entry *table = NULL;
+static weir_code index_tokens(name_set *known, const vocabulary *words, weir_error *err) {
+    uint32_t held;
     for (size_t i = 0; i < words->count; i++) {
-        token_entry *known = NULL;
-        if (!words->tokens[i]) {
-            continue;
-        }
-        HASH_FIND_STR(table, words->tokens[i], known);
-        if (!known) {
-            entries[i] = (token_entry){.text = words->tokens[i], .id = i};
-            HASH_ADD_KEYPTR(hh, table, entries[i].text, strlen(entries[i].text), &entries[i]);
+        if (words->tokens[i]) {
+            WEIR_TRY(name_set_add(known, &held, words->tokens[i], (uint32_t)i, err));
         }
     }
-    return table;
+    return WEIR_OK;
 }
 
-static void count_tokens(token_counts *counts, token_entry *base_table, const vocabulary *base,
+static void count_tokens(token_counts *counts, const name_set *base_tokens, const vocabulary *base,
                          const vocabulary *model) {
     uint64_t found = 0;
-    uint64_t base_count = HASH_COUNT(base_table);
     for (size_t i = 0; i < model->count; i++) {
-        token_entry *known = NULL;
         if (!model->tokens[i] || (i < base->count && base->tokens[i] &&
                                   strcmp(base->tokens[i], model->tokens[i]) == 0)) {
             found += model->tokens[i] != NULL;
             continue;
         }
-        HASH_FIND_STR(base_table, model->tokens[i], known);
-        counts->moved += known != NULL;
-        counts->added += known == NULL;
-        found += known != NULL;
+        const bool is_known = name_set_has(base_tokens, model->tokens[i]);
+        counts->moved += is_known;
+        counts->added += !is_known;
+        found += is_known;
         note_example(counts, model->tokens[i]);
     }
-    counts->removed = base_count > found ? base_count - found : 0;
+    counts->removed = base_tokens->count > found ? base_tokens->count - found : 0;
 }
 
 static weir_code describe_tokens(weir_diff *diff, const token_counts *counts, weir_error *err) {
@@ -248,6 +231,9 @@ static weir_code describe_tokens(weir_diff *diff, const token_counts *counts, we
     WEIR_CLEANUP(text_buffer_release) text_buffer examples = {0};
     for (size_t i = 0; i < counts->example_count; i++) {
         text_buffer_format(&examples, "%s%s", i ? " " : "", counts->examples[i]);
+    }
+    if (examples.failed) {
+        return weir_fail_nomem(err);
     }
     (void)snprintf(summary, sizeof summary,
                    "token strings: %" PRIu64 " added, %" PRIu64 " removed, %" PRIu64 " moved",
@@ -261,14 +247,10 @@ static weir_code compare_tokens(weir_diff *diff, weir_error *err) {
     if (!base->file || !model->file) {
         return WEIR_OK;
     }
-    WEIR_CLEANUP(free) token_entry *entries = calloc(base->count + 1, sizeof *entries);
-    if (!entries) {
-        return weir_fail_nomem(err);
-    }
+    WEIR_CLEANUP(name_set_release) name_set base_tokens = {0};
     token_counts counts = {0};
-    token_entry *table = index_tokens(entries, base);
-    count_tokens(&counts, table, base, model);
-    HASH_CLEAR(hh, table);
+    WEIR_TRY(index_tokens(&base_tokens, base, err));
+    count_tokens(&counts, &base_tokens, base, model);
     if (counts.added + counts.removed + counts.moved > 0) {
         WEIR_TRY(describe_tokens(diff, &counts, err));
     }

@@ -94,24 +94,33 @@ static weir_code name_set_grow(name_set *set, weir_error *err) {
     return WEIR_OK;
 }
 
+/* The slot of `name`, or the free one where it would stand. */
+static struct name_slot *find_slot(const name_set *set, uint32_t hash, const char *name) {
+    size_t i = hash & (set->capacity - 1);
+    while (set->slots[i].name &&
+           (set->slots[i].hash != hash || strcmp(set->slots[i].name, name) != 0)) {
+        i = (i + 1) & (set->capacity - 1);
+    }
+    return &set->slots[i];
+}
+
 weir_code name_set_add(name_set *set, uint32_t *held, const char *name, uint32_t value,
                        weir_error *err) {
     if (set->count >= set->capacity / 4 * 3) {
         WEIR_TRY(name_set_grow(set, err));
     }
     const uint32_t hash = hash_name(set->key, name, strlen(name));
-    size_t i = hash & (set->capacity - 1);
-    while (set->slots[i].name) {
-        if (set->slots[i].hash == hash && strcmp(set->slots[i].name, name) == 0) {
-            *held = set->slots[i].value;
-            return WEIR_OK;
-        }
-        i = (i + 1) & (set->capacity - 1);
+    struct name_slot *const slot = find_slot(set, hash, name);
+    if (!slot->name) {
+        *slot = (struct name_slot){.name = name, .hash = hash, .value = value};
+        set->count++;
     }
-    set->slots[i] = (struct name_slot){.name = name, .hash = hash, .value = value};
-    set->count++;
-    *held = value;
+    *held = slot->value;
     return WEIR_OK;
+}
+
+bool name_set_has(const name_set *set, const char *name) {
+    return set->count > 0 && find_slot(set, hash_name(set->key, name, strlen(name)), name)->name;
 }
 
 void name_set_release(name_set *set) {

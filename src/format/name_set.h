@@ -8,6 +8,7 @@
 #ifndef WEIR_FORMAT_NAME_SET_H
 #define WEIR_FORMAT_NAME_SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ typedef struct name_set {
  */
 weir_code name_set_add(name_set *set, uint32_t *held, const char *name, uint32_t value,
                        weir_error *err);
+
+/** @return whether the set holds `name` */
+bool name_set_has(const name_set *set, const char *name);
 
 void name_set_release(name_set *set);
 static inline void name_set_release_cleanup(name_set *set) {

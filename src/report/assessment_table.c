@@ -25,7 +25,7 @@ static void print_verdict(const paint *out, const weir_assessment *assessment) {
         text_buffer_format(&verdict, " How worried to be is not decided yet: tier %d to %d of %d.",
                            assessment->tier.low, assessment->tier.high, WEIR_TIER_MAX);
     }
-    paint_paragraph(out, verdict.data ? verdict.data : "");
+    paint_gathered_paragraph(out, &verdict);
 }
 
 /* The card says X, the weights say Y. */
@@ -49,7 +49,7 @@ static void print_origin(const paint *out, const weir_assessment *assessment) {
         text_buffer_format(&line, "against %s the weights say: %s", weir_model_name(diff->base),
                            weir_relation_name(diff->relation));
     }
-    paint_field(out, "comes from", line.data ? line.data : "");
+    paint_gathered_field(out, "comes from", &line);
 }
 
 static void print_meaning(const paint *out, const weir_assessment *assessment) {
@@ -76,7 +76,7 @@ static void print_unknown(const paint *out, const weir_assessment *assessment) {
         WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
         text_buffer_format(&line, "%s (would tell: %s)", assessment->next[i].what,
                            assessment->next[i].how);
-        paint_field(out, i == 0 ? "not known" : "", line.data ? line.data : "");
+        paint_gathered_field(out, i == 0 ? "not known" : "", &line);
     }
 }
 
@@ -89,7 +89,7 @@ void assessment_print(const paint *out, const weir_assessment *assessment) {
     (void)fputc('\n', out->stream);
     describe_model(&what, assessment->inspection);
     text_buffer_format(&what, "; files: %s", weir_verdict_name(assessment->inspection->verdict));
-    paint_field(out, "what it is", what.data ? what.data : "");
+    paint_gathered_field(out, "what it is", &what);
     print_findings(out, assessment->inspection->findings);
     print_origin(out, assessment);
     if (assessment->diff) {

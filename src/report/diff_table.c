@@ -142,7 +142,7 @@ void print_changes(const paint *out, const weir_diff *diff) {
         text_buffer_format(&line, "%zu. ", i + 1);
         describe_change(&line, &diff->changes[i]);
         text_buffer_format(&line, " [%s]", weir_grade_name(diff->changes[i].grade));
-        paint_field(out, i == 0 ? "changes" : "", line.data ? line.data : "");
+        paint_gathered_field(out, i == 0 ? "changes" : "", &line);
     }
     if (diff->cosine_count > 0) {
         WEIR_CLEANUP(text_buffer_release) text_buffer likeness = {0};
@@ -150,14 +150,14 @@ void print_changes(const paint *out, const weir_diff *diff) {
                            "median cosine %.4f over %zu matrices (1 is equal up to scale, "
                            "unrelated weights are near 0)",
                            diff->median_cosine, diff->cosine_count);
-        paint_field(out, "likeness", likeness.data ? likeness.data : "");
+        paint_gathered_field(out, "likeness", &likeness);
     }
-    char ratio[32];
-    WEIR_CLEANUP(text_buffer_release) text_buffer rest = {0};
-    text_buffer_format(&rest, "%s of the squared size of the change",
-                       format_ratio(ratio, sizeof ratio, diff->unexplained));
     if (isfinite(diff->unexplained)) {
-        paint_field(out, "unexplained", rest.data ? rest.data : "");
+        char ratio[32];
+        WEIR_CLEANUP(text_buffer_release) text_buffer rest = {0};
+        text_buffer_format(&rest, "%s of the squared size of the change",
+                           format_ratio(ratio, sizeof ratio, diff->unexplained));
+        paint_gathered_field(out, "unexplained", &rest);
     }
 }
 
@@ -174,26 +174,31 @@ static void print_file_deltas(const paint *out, const weir_diff *diff) {
             text_buffer_format(&line, ": %s -> %s", file->base[0] ? file->base : "(absent)",
                                file->model[0] ? file->model : "(absent)");
         }
-        paint_field(out, i == 0 ? "files" : "", line.data ? line.data : "");
+        paint_gathered_field(out, i == 0 ? "files" : "", &line);
     }
     if (shown < diff->file_count) {
         paint_field(out, "", "... and more; see --verbose or --json");
     }
 }
 
-static const weir_diff *sorted_diff; /* qsort has no context; set only by sort_rows() */
+/* How far a row stands up; a change that is no number stands above all. */
+static double rank_of_change(const tensor_delta *row) {
+    const double change = tensor_delta_rel_norm(row);
+    return isnan(change) ? (double)INFINITY : change;
+}
 
-static int by_change(const void *left, const void *right) {
-    const tensor_delta *a = &sorted_diff->tensors[*(const size_t *)left];
-    const tensor_delta *b = &sorted_diff->tensors[*(const size_t *)right];
+static int by_change(const void *left, const void *right, void *context) {
+    const weir_diff *diff = context;
+    const tensor_delta *a = &diff->tensors[*(const size_t *)left];
+    const tensor_delta *b = &diff->tensors[*(const size_t *)right];
     const bool explained_a = tensor_delta_is_explained(a);
     const bool explained_b = tensor_delta_is_explained(b);
     if (explained_a != explained_b) {
         return explained_a ? 1 : -1;
     }
-    const double change_a = tensor_delta_rel_norm(a);
-    const double change_b = tensor_delta_rel_norm(b);
-    if (change_a != change_b) {
+    const double change_a = rank_of_change(a);
+    const double change_b = rank_of_change(b);
+    if (change_a > change_b || change_a < change_b) {
         return change_a > change_b ? -1 : 1;
     }
     return *(const size_t *)left < *(const size_t *)right ? -1 : 1;
@@ -245,6 +250,7 @@ static void print_tensors(const paint *out, const weir_diff *diff) {
     WEIR_CLEANUP(free) size_t *order = checked_alloc(diff->tensor_count, sizeof *order);
     struct libscols_table *table = new_tensor_table(out);
     size_t count = 0;
+    *out->is_short = *out->is_short || !order || !table;
     for (size_t i = 0; order && i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
         const bool is_changed = row->state == TENSOR_COMPARED && !tensor_delta_is_explained(row);
@@ -253,8 +259,7 @@ static void print_tensors(const paint *out, const weir_diff *diff) {
         }
     }
     if (order && table && count > 0) {
-        sorted_diff = diff;
-        qsort(order, count, sizeof *order, by_change);
+        qsort_r(order, count, sizeof *order, by_change, (void *)(uintptr_t)diff);
         const size_t shown =
             out->style.verbosity > 0 || count < TENSORS_SHOWN ? count : TENSORS_SHOWN;
         for (size_t i = 0; i < shown; i++) {
@@ -279,7 +284,7 @@ static void print_tensors(const paint *out, const weir_diff *diff) {
 void diff_print(const paint *out, const weir_diff *diff) {
     WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
     describe_diff(&verdict, diff);
-    paint_paragraph(out, verdict.data ? verdict.data : "");
+    paint_gathered_paragraph(out, &verdict);
     if (out->style.verbosity < 0) {
         return;
     }

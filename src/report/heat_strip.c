@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
+
 enum { LEVEL_COUNT = 8, CELL_ABSENT = -1, CELL_EXPLAINED = 0 };
 
 static const double level_floors[LEVEL_COUNT] = {0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3};
@@ -57,8 +59,7 @@ static size_t count_layers(const weir_diff *diff) {
 }
 
 static bool fill_strip(strip *out, const weir_diff *diff) {
-    out->layers = count_layers(diff);
-    out->cells = out->layers ? malloc(WEIR_ROLE_COUNT * out->layers) : NULL;
+    out->cells = checked_alloc(out->layers, WEIR_ROLE_COUNT);
     if (!out->cells) {
         return false;
     }
@@ -182,8 +183,15 @@ static int count_label_columns(const strip *cells) {
 
 void heat_strip_print(const paint *out, const weir_diff *diff) {
     enum { COLUMNS_MIN = 20 };
-    strip cells = {0};
-    if (!fill_strip(&cells, diff) || !has_any_cell(&cells)) {
+    strip cells = {.layers = count_layers(diff)};
+    if (cells.layers == 0) {
+        return;
+    }
+    if (!fill_strip(&cells, diff)) {
+        *out->is_short = true;
+        return;
+    }
+    if (!has_any_cell(&cells)) {
         free(cells.cells);
         return;
     }

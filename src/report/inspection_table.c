@@ -91,7 +91,7 @@ void print_findings(const paint *out, const weir_findings *findings) {
                            finding->file, finding->at[0] ? ", " : "", finding->at,
                            finding->file[0] || finding->at[0] ? ":" : "", finding->id);
         text_buffer_format(&line, " %s", finding->message);
-        paint_field(out, "finding", line.data ? line.data : "");
+        paint_gathered_field(out, "finding", &line);
     }
     if (shown < count) {
         paint_field(out, "", "... and more; see --verbose or --json");
@@ -129,7 +129,7 @@ static void print_claims(const paint *out, const weir_model *model) {
         }
         WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
         text_buffer_format(&line, "%s = %s (%s)", claim->name, claim->value, claim->file);
-        paint_field(out, "claims", line.data ? line.data : "");
+        paint_gathered_field(out, "claims", &line);
         shown++;
     }
 }
@@ -163,6 +163,7 @@ static void print_files(const paint *out, const weir_inspection *inspection) {
                              : FILES_SHOWN;
     struct libscols_table *table = new_file_table(out);
     if (!table) {
+        *out->is_short = true;
         return;
     }
     for (size_t i = 0; i < shown; i++) {
@@ -193,7 +194,7 @@ void inspection_print(const paint *out, const weir_inspection *inspection) {
     }
     (void)fputc('\n', out->stream);
     describe_model(&what, inspection);
-    paint_field(out, "what it is", what.data ? what.data : "");
+    paint_gathered_field(out, "what it is", &what);
     if (weir_model_tensor_count(inspection->model) > 0 &&
         !weir_model_has_known_roles(inspection->model)) {
         paint_field(out, "",

@@ -73,6 +73,19 @@ void paint_paragraph(const paint *out, const char *text) {
     wrap_text(out, text, 0);
 }
 
+static const char *gathered(const paint *out, const text_buffer *text) {
+    *out->is_short = *out->is_short || text->failed;
+    return text->data ? text->data : "";
+}
+
+void paint_gathered_field(const paint *out, const char *label, const text_buffer *text) {
+    paint_field(out, label, gathered(out, text));
+}
+
+void paint_gathered_paragraph(const paint *out, const text_buffer *text) {
+    paint_paragraph(out, gathered(out, text));
+}
+
 const char *role_words(weir_role role) {
     static const char *const words[WEIR_ROLE_COUNT] = {
         [WEIR_ROLE_ATTENTION_NORM] = "attention norm",

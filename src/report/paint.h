@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "delta/diff.h"
 #include "weir/report.h"
 
@@ -16,6 +17,7 @@ typedef enum paint_ink { INK_PLAIN, INK_BOLD, INK_DIM, INK_GOOD, INK_NOTICE, INK
 typedef struct paint {
     FILE *stream;
     weir_style style;
+    bool *is_short; /**< set when something was left out for lack of memory */
 } paint;
 
 /** Print formatted text in an ink; the ink is dropped without colour. */
@@ -24,6 +26,12 @@ __attribute__((format(printf, 3, 4))) void paint_text(const paint *out, paint_in
 
 /** Print a labelled line, the text wrapped to the width under itself. */
 void paint_field(const paint *out, const char *label, const char *text);
+
+/** paint_field for text that was gathered. */
+void paint_gathered_field(const paint *out, const char *label, const text_buffer *text);
+
+/** paint_paragraph for text that was gathered. */
+void paint_gathered_paragraph(const paint *out, const text_buffer *text);
 
 /** Print a paragraph wrapped to the width. */
 void paint_paragraph(const paint *out, const char *text);

@@ -25,15 +25,18 @@ weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) 
     return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a format: table, json", "%s", name);
 }
 
-static paint painter(FILE *stream, const weir_style *style) {
-    paint out = {.stream = stream, .style = style ? *style : (weir_style){0}};
+static paint painter(FILE *stream, const weir_style *style, bool *is_short) {
+    paint out = {.stream = stream, .style = style ? *style : (weir_style){0}, .is_short = is_short};
     if (out.style.verbosity < 0) {
         out.style.width = INT_MAX; /* one verdict, one line: for programs that read lines */
     }
     return out;
 }
 
-static weir_code finish(FILE *stream, weir_error *err) {
+static weir_code finish(FILE *stream, bool is_short, weir_error *err) {
+    if (is_short) {
+        return weir_fail_nomem(err);
+    }
     if (fflush(stream) != 0 || ferror(stream)) {
         return weir_fail(err, WEIR_ERR_IO, NULL, NULL, NULL, "output: %s", strerror(errno));
     }
@@ -43,7 +46,8 @@ static weir_code finish(FILE *stream, weir_error *err) {
 weir_code weir_report_inspections(FILE *stream, weir_format format, const weir_style *style,
                                   const weir_inspection *const *inspections, size_t count,
                                   weir_error *err) {
-    const paint out = painter(stream, style);
+    bool is_short = false;
+    const paint out = painter(stream, style, &is_short);
     json_writer json = json_writer_init(stream);
     if (format == WEIR_FORMAT_JSON && count != 1) {
         json_array_begin(&json);
@@ -57,7 +61,7 @@ weir_code weir_report_inspections(FILE *stream, weir_format format, const weir_s
         }
     }
     if (format == WEIR_FORMAT_TABLE) {
-        return finish(stream, err);
+        return finish(stream, is_short, err);
     }
     if (count != 1) {
         json_array_end(&json);
@@ -72,9 +76,10 @@ weir_code weir_report_diff(FILE *stream, weir_format format, const weir_style *s
         diff_write_json(&json, diff);
         return json_writer_finish(&json, err);
     }
-    const paint out = painter(stream, style);
+    bool is_short = false;
+    const paint out = painter(stream, style, &is_short);
     diff_print(&out, diff);
-    return finish(stream, err);
+    return finish(stream, is_short, err);
 }
 
 weir_code weir_report_assessment(FILE *stream, weir_format format, const weir_style *style,
@@ -84,9 +89,10 @@ weir_code weir_report_assessment(FILE *stream, weir_format format, const weir_st
         assessment_write_json(&json, assessment);
         return json_writer_finish(&json, err);
     }
-    const paint out = painter(stream, style);
+    bool is_short = false;
+    const paint out = painter(stream, style, &is_short);
     assessment_print(&out, assessment);
-    return finish(stream, err);
+    return finish(stream, is_short, err);
 }
 
 weir_code weir_report_error(FILE *stream, const weir_error *failure, weir_error *err) {

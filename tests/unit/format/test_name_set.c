@@ -24,11 +24,14 @@ static void many_names_are_told_apart(void **state) {
     static char names[COUNT][24];
     name_set set = {0};
     uint32_t held;
+    assert_false(name_set_has(&set, "layers.0.weight"));
     for (uint32_t i = 0; i < COUNT; i++) {
         (void)snprintf(names[i], sizeof names[i], "layers.%u.weight", i);
         assert_int_equal(name_set_add(&set, &held, names[i], i, NULL), WEIR_OK);
         assert_int_equal(held, i);
+        assert_true(name_set_has(&set, names[i]));
     }
+    assert_false(name_set_has(&set, "layers.20000.weight"));
     for (uint32_t i = 0; i < COUNT; i++) {
         char copy[24];
         memcpy(copy, names[i], sizeof copy);
