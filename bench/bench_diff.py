@@ -43,7 +43,7 @@ def shapes(gigabytes: float) -> dict[str, tuple[int, int]]:
 
 def write_tokenizer(path: Path, megabytes: int = 25) -> None:
     """A BPE vocabulary of about this size, with merges."""
-    count = megabytes * 1_000_000 // 62
+    count = megabytes * 1_000_000 // 42
     vocabulary = {f"token{number:07d}": number for number in range(count)}
     merges = [f"token{number:07d} x" for number in range(count)]
     path.write_text(json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}}))
