@@ -327,19 +327,45 @@ static weir_code add_file_changes(weir_diff *diff, weir_error *err) {
     return WEIR_OK;
 }
 
+/* Numbers that are no numbers, and bytes that weir cannot read, changed by no amount. */
+static bool is_unmeasured(const tensor_delta *row) {
+    const pair_stats *stats = &row->stats;
+    const bool has_other = stats->nan_a + stats->nan_b + stats->inf_a + stats->inf_b > 0;
+    return row->change == WEIR_CHANGE_UNKNOWN &&
+           (row->state == TENSOR_OPAQUE || (row->state == TENSOR_COMPARED && has_other));
+}
+
 static void decide_unexplained(weir_diff *diff) {
+    bool is_known = true;
     double all = 0;
     double rest = 0;
     size_t measured = 0;
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
+        is_known = is_known && !is_unmeasured(row);
         if (row->state == TENSOR_COMPARED) {
             measured++;
             all += row->stats.sum_dd;
             rest += row->change == WEIR_CHANGE_UNKNOWN ? row->stats.sum_dd : 0;
         }
     }
-    diff->unexplained = measured == 0 ? (double)NAN : all > 0 ? rest / all : 0.0;
+    if (measured == 0 || !is_known) {
+        diff->unexplained = (double)NAN;
+    } else {
+        diff->unexplained = all > 0 ? rest / all : 0.0;
+    }
+}
+
+/* No difference was found: because there is none, or because nothing could be compared. */
+static weir_code add_no_change(weir_diff *diff, weir_error *err) {
+    const diff_change identical = {
+        .change = WEIR_CHANGE_IDENTICAL, .grade = diff->grade, .rel_norm = 0};
+    const diff_change unknown = {.change = WEIR_CHANGE_UNKNOWN,
+                                 .grade = WEIR_GRADE_UNKNOWN,
+                                 .rel_norm = (double)NAN,
+                                 .detail = "no tensor of the two could be compared"};
+    const bool is_identical = diff->relation == WEIR_RELATION_IDENTICAL;
+    return add_change(diff, is_identical ? &identical : &unknown, err);
 }
 
 weir_code diff_decide(weir_diff *diff, weir_error *err) {
@@ -353,10 +379,5 @@ weir_code diff_decide(weir_diff *diff, weir_error *err) {
     WEIR_TRY(add_unexplained(diff, err));
     WEIR_TRY(add_unmatched(diff, err));
     WEIR_TRY(add_file_changes(diff, err));
-    if (diff->change_count == 0) {
-        const diff_change none = {
-            .change = WEIR_CHANGE_IDENTICAL, .grade = diff->grade, .rel_norm = 0};
-        WEIR_TRY(add_change(diff, &none, err));
-    }
-    return WEIR_OK;
+    return diff->change_count == 0 ? add_no_change(diff, err) : WEIR_OK;
 }

@@ -28,6 +28,20 @@ bool tensor_delta_is_explained(const tensor_delta *delta) {
            delta->change == WEIR_CHANGE_QUANTISED;
 }
 
+bool diff_is_adapter(const weir_model *model) {
+    if (!model_checkpoint(model)->adapter.present) {
+        return false;
+    }
+    for (size_t i = 0; i < weir_model_tensor_count(model); i++) {
+        const weir_role role = weir_model_tensor(model, i)->role;
+        if (role == WEIR_ROLE_ADAPTER_A || role == WEIR_ROLE_ADAPTER_B ||
+            role == WEIR_ROLE_ADAPTER_OTHER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Weights that are malformed are no ground for a comparison: the first such finding is the error.
  */
 static weir_code check_weights(const weir_model *model, const weir_findings *findings,
@@ -66,8 +80,12 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
     const weir_model_options base_options = {.lenient = options->lenient};
     const weir_model_options model_options = {.lenient = options->lenient, .name = options->name};
     WEIR_TRY(open_side(&diff->base, &diff->base_findings, base_path, &base_options, err));
+    if (diff_is_adapter(diff->base)) {
+        return weir_fail(err, WEIR_ERR_UNSUPPORTED, weir_model_name(diff->base), NULL,
+                         "a base with weights of its own", "an adapter");
+    }
     WEIR_TRY(open_side(&diff->model, &diff->findings, model_path, &model_options, err));
-    if (model_checkpoint(diff->model)->adapter.present) {
+    if (diff_is_adapter(diff->model)) {
         WEIR_TRY(diff_adapter(diff, options, err));
     } else {
         WEIR_TRY(diff_match(diff, err));

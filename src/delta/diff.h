@@ -40,6 +40,9 @@ typedef struct tensor_delta {
     uint64_t rank;   /**< adapters: rows of A; else 0 */
 } tensor_delta;
 
+/** Whether the model's tensors are an adapter's, not only its folder's config. */
+bool diff_is_adapter(const weir_model *model);
+
 /** Relative Frobenius norm of the change, NaN when it was not measured or the base is zero. */
 double tensor_delta_rel_norm(const tensor_delta *delta);
 /** Cosine between the two tensors, NaN when one of them is zero. */

@@ -283,7 +283,7 @@ static weir_code compare_code(weir_diff *diff, weir_error *err) {
 }
 
 weir_code diff_files(weir_diff *diff, weir_error *err) {
-    if (model_checkpoint(diff->model)->adapter.present) {
+    if (diff_is_adapter(diff->model)) {
         return WEIR_OK; /* an adapter's own files describe the adapter */
     }
     static const char *const kinds[] = {"config.", "generation_config.", "gguf."};

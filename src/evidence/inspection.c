@@ -46,7 +46,23 @@ static weir_code scan_templates(weir_inspection *inspection, weir_error *err) {
     return WEIR_OK;
 }
 
-/* The model is as good as its worst file; files that weir has no rules for do not decide. */
+/* A file that weir has rules for and could not read: past a limit, not permitted, a failing disk.
+ */
+static bool is_unread_part(const weir_finding *finding) {
+    return finding->verdict == WEIR_VERDICT_NOT_ANALYSED && finding->severity >= WEIR_SEVERITY_HIGH;
+}
+
+static bool has_unread_parts(const weir_findings *findings) {
+    for (size_t i = 0; i < weir_findings_count(findings); i++) {
+        if (is_unread_part(weir_findings_get(findings, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The model is as good as its worst file; files that weir has no rules for do not decide. It is not
+ * clean while a part that decides was not read. */
 static void judge_files(weir_inspection *inspection) {
     const checkpoint *files = model_checkpoint(inspection->model);
     bool has_analysed = false;
@@ -61,7 +77,11 @@ static void judge_files(weir_inspection *inspection) {
             gravest = verdict;
         }
     }
-    inspection->verdict = has_analysed ? gravest : WEIR_VERDICT_NOT_ANALYSED;
+    if (gravest == WEIR_VERDICT_CLEAN &&
+        (!has_analysed || has_unread_parts(inspection->findings))) {
+        gravest = WEIR_VERDICT_NOT_ANALYSED;
+    }
+    inspection->verdict = gravest;
 }
 
 /* A file of the model, opened anew when the checkpoint does not keep it open. */
@@ -80,7 +100,8 @@ static weir_code open_listed_file(weir_source **opened, weir_source **source,
         if (folder < 0) {
             return weir_fail(err, WEIR_ERR_IO, file->path, NULL, NULL, "%s", strerror(errno));
         }
-        const weir_code code = weir_source_open_file(opened, folder, file->path, file->path, err);
+        const weir_code code =
+            weir_source_open_file(opened, folder, file->raw_path, file->path, err);
         (void)close(folder);
         WEIR_TRY(code);
     }
@@ -100,8 +121,13 @@ static weir_code hash_file(weir_inspection *inspection, size_t index, const char
     return WEIR_OK;
 }
 
+static bool is_cancelled(const weir_callbacks *callbacks) {
+    return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
+}
+
 static weir_code hash_tensor(digest *state, const checkpoint *files, const stored_tensor *tensor,
-                             uint8_t out[static DIGEST_BYTES], weir_error *err) {
+                             uint8_t out[static DIGEST_BYTES], const weir_callbacks *callbacks,
+                             weir_error *err) {
     WEIR_CLEANUP(free) unsigned char *buffer = malloc(HASH_PIECE_BYTES);
     if (!buffer) {
         return weir_fail_nomem(err);
@@ -118,6 +144,9 @@ static weir_code hash_tensor(digest *state, const checkpoint *files, const store
     for (uint64_t done = 0; done < tensor->bytes;) {
         const uint64_t left = tensor->bytes - done;
         const size_t len = left < HASH_PIECE_BYTES ? (size_t)left : HASH_PIECE_BYTES;
+        if (is_cancelled(callbacks)) {
+            return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
+        }
         WEIR_TRY(weir_source_read(files->files[tensor->file].source, tensor->offset + done, buffer,
                                   len, err));
         digest_update(state, buffer, len);
@@ -131,7 +160,8 @@ static int by_bytes(const void *left, const void *right) {
     return memcmp(left, right, DIGEST_BYTES);
 }
 
-static weir_code make_payload_id(weir_inspection *inspection, weir_error *err) {
+static weir_code make_payload_id(weir_inspection *inspection, const weir_callbacks *callbacks,
+                                 weir_error *err) {
     const checkpoint *files = model_checkpoint(inspection->model);
     if (files->tensors.count == 0) {
         return WEIR_OK;
@@ -143,8 +173,8 @@ static weir_code make_payload_id(weir_inspection *inspection, weir_error *err) {
     }
     WEIR_TRY(digest_new(&state, err));
     for (size_t i = 0; i < files->tensors.count; i++) {
-        WEIR_TRY(
-            hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES, err));
+        WEIR_TRY(hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES,
+                             callbacks, err));
     }
     qsort(hashes, files->tensors.count, DIGEST_BYTES, by_bytes);
     uint8_t all[DIGEST_BYTES];
@@ -175,15 +205,35 @@ static weir_code make_id(weir_inspection *inspection, weir_error *err) {
     return WEIR_OK;
 }
 
+/* A file that cannot be read whole has no hash, and the model no id; the others have theirs. */
+static weir_code settle_hash(weir_inspection *inspection, size_t index, weir_code code,
+                             const weir_error *failure, weir_error *err) {
+    if (code == WEIR_ERR_IO || code == WEIR_ERR_UNSUPPORTED) {
+        findings_add(inspection->findings,
+                     &(weir_finding){.id = "file-not-hashed",
+                                     .severity = WEIR_SEVERITY_LOW,
+                                     .file = model_checkpoint(inspection->model)->files[index].path,
+                                     .at = failure->at},
+                     "no SHA-256: %s", failure->found);
+        return WEIR_OK;
+    }
+    if (code != WEIR_OK && err) {
+        *err = *failure;
+    }
+    return code;
+}
+
 weir_code inspection_hash(weir_inspection *inspection, const char *path,
                           const weir_callbacks *callbacks, weir_error *err) {
     const checkpoint *files = model_checkpoint(inspection->model);
     for (size_t i = 0; i < files->file_count; i++) {
-        if (!inspection->sha256[i][0]) {
-            WEIR_TRY(hash_file(inspection, i, path, callbacks, err));
+        if (!inspection->sha256[i][0] && files->files[i].raw_path) {
+            weir_error own = {0};
+            const weir_code code = hash_file(inspection, i, path, callbacks, &own);
+            WEIR_TRY(settle_hash(inspection, i, code, &own, err));
         }
     }
-    WEIR_TRY(make_payload_id(inspection, err));
+    WEIR_TRY(make_payload_id(inspection, callbacks, err));
     return make_id(inspection, err);
 }
 

@@ -95,8 +95,8 @@ weir_code loader_add_file(loader *state, size_t *index, const char *raw_path, we
         *index = model->file_count;
     }
     state->files[model->file_count] = (loader_file){.raw_path = raw};
-    model->files[model->file_count++] =
-        (checkpoint_file){.path = path, .format = "unknown", .verdict = WEIR_VERDICT_NOT_ANALYSED};
+    model->files[model->file_count++] = (checkpoint_file){
+        .path = path, .raw_path = raw, .format = "unknown", .verdict = WEIR_VERDICT_NOT_ANALYSED};
     return WEIR_OK;
 }
 
@@ -274,6 +274,7 @@ static weir_code add_entry(loader *state, const folder_entry *entry, weir_error 
         return WEIR_OK;
     }
     state->files[index].raw_path = NULL;
+    file->raw_path = NULL;
     file->format = "not-a-file";
     loader_report(state, index,
                   &(weir_finding){.id = "not-opened",

@@ -25,7 +25,8 @@
  *  "card", "trainer_state", "mergekit_config", "python", "pickle", "torch-zip", "zip", "onnx",
  * "npy", "hdf5", "tensorflow", "sentencepiece", "json", "yaml", "text", "unknown" ... */
 typedef struct checkpoint_file {
-    const char *path; /**< relative to the checkpoint's folder, or the file's own name */
+    const char *path; /**< relative to the checkpoint's folder, or the file's own name; printable */
+    const char *raw_path; /**< the same as on disk; NULL for what is listed but not opened */
     const char *format;
     uint64_t bytes;
     weir_verdict verdict;

@@ -52,6 +52,17 @@ static void print_origin(const paint *out, const weir_assessment *assessment) {
     paint_gathered_field(out, "comes from", &line);
 }
 
+static bool has_only_recoding(const weir_diff *diff) {
+    for (size_t i = 0; i < diff->change_count; i++) {
+        const weir_change_class change = diff->changes[i].change;
+        if (change != WEIR_CHANGE_IDENTICAL && change != WEIR_CHANGE_REPACKAGED &&
+            change != WEIR_CHANGE_CAST && change != WEIR_CHANGE_QUANTISED) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void print_meaning(const paint *out, const weir_assessment *assessment) {
     const weir_diff *diff = assessment->diff;
     if (diff && !weir_diff_has_changes(diff)) {
@@ -60,7 +71,7 @@ static void print_meaning(const paint *out, const weir_assessment *assessment) {
                     "base holds for it");
         return;
     }
-    if (diff && diff->unexplained == 0 && diff->file_count == 0) {
+    if (diff && has_only_recoding(diff)) {
         paint_field(out, "what it means",
                     "only the storage of the numbers changed. That is no proof of equal behaviour: "
                     "rounding can be exploited, so a copy that matters is still worth testing");

@@ -56,7 +56,7 @@ static void describe_recoding(text_buffer *text, const weir_diff *diff) {
 }
 
 void describe_diff(text_buffer *text, const weir_diff *diff) {
-    if (model_checkpoint(diff->model)->adapter.present) {
+    if (diff_is_adapter(diff->model)) {
         text_buffer_format(text, "%s is an adapter, read as made for %s (claimed, not verified)",
                            weir_model_name(diff->model), weir_model_name(diff->base));
     } else {

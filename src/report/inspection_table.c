@@ -27,7 +27,7 @@ static const char *verdict_words(weir_verdict verdict) {
     case WEIR_VERDICT_CLEAN:
         return "clean";
     case WEIR_VERDICT_NOT_ANALYSED:
-        return "not analysed (weir has no rules for these files)";
+        return "not analysed (weir has no rules for these files, or could not read them)";
     case WEIR_VERDICT_SUSPICIOUS:
         return "suspicious";
     case WEIR_VERDICT_MALFORMED:

@@ -22,6 +22,8 @@
 #include "tensor/model.h"
 #include "tensor/role_table.h"
 
+enum { NAME_SHOWN_BYTES_MAX = 256 };
+
 struct weir_model {
     checkpoint *from;
     void (*release)(checkpoint *);
@@ -399,7 +401,9 @@ weir_code model_from_checkpoint(weir_model **out, checkpoint *taken, void (*rele
     model->from = taken;
     model->release = release;
     const char *const name = options && options->name ? options->name : taken->name;
-    model->name = arena_copy_text(&model->memory, name ? name : "", name ? strlen(name) : 0);
+    char shown[NAME_SHOWN_BYTES_MAX];
+    text_escape(shown, sizeof shown, name ? name : "", name ? strlen(name) : 0);
+    model->name = arena_copy_text(&model->memory, shown, strlen(shown));
     if (!model->name) {
         return weir_fail_nomem(err);
     }

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a hostile stranger hands over: names, shapes and pairs that no honest model has."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import WEIR, Weir, check_schema, environment
+from models import HIDDEN, llama_tensors, write_folder, write_gguf
+from safetensors.numpy import save_file
+
+
+def write_adapter(folder: Path) -> Path:
+    """A LoRA of the query of layer 0, as PEFT names it."""
+    folder.mkdir()
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    module = "base_model.model.model.layers.0.self_attn.q_proj"
+    save_file({f"{module}.lora_A.weight": np.ones((4, HIDDEN), np.float32),
+               f"{module}.lora_B.weight": np.ones((HIDDEN, 4), np.float32)},
+              folder / "adapter_model.safetensors")
+    return folder
+
+
+def write_raw(path: Path, shape: list[int], dtype: str, size: int, end: bytes = b"") -> Path:
+    """One tensor in a sparse file, whose last bytes are `end`."""
+    header = json.dumps({"w": {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}).encode()
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + size)
+        file.seek(8 + len(header) + size - len(end))
+        file.write(end)
+    return path
+
+
+HOSTILE_NAMES = [b"new\nline.json", b"\xff\xfe.py", b"\x1b[31m.json", b"x" * 245 + b".json", b"tokenizer\n.json",
+                 "\u202e.py".encode()]
+
+
+def test_names_of_any_bytes_are_hashed_and_shown_printable(weir: Weir, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", llama_tensors())
+    for name in HOSTILE_NAMES:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(b"{}")
+
+    human = weir("inspect", "--digest", folder)
+    result = weir("inspect", "--digest", "--json", folder).json()
+
+    assert human.code == 0
+    assert "\x1b" not in human.out
+    assert len(result["files"]) == 2 + len(HOSTILE_NAMES)
+    assert all(file["sha256"] for file in result["files"])
+    assert result["model"]["id"]
+
+
+def test_what_cannot_be_hashed_leaves_the_rest_hashed(weir: Weir, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", llama_tensors())
+    os.mkfifo(folder / "pipe")
+    (folder / "dangling").symlink_to("nowhere")
+
+    done = weir("inspect", "--digest", "--json", folder)
+
+    assert done.code == 0
+    hashes = {file["path"]: file["sha256"] for file in done.json()["files"]}
+    assert hashes["model.safetensors"] and hashes["config.json"]
+    assert hashes["pipe"] is hashes["dangling"] is None
+    assert done.json()["model"]["id"] is None
+
+
+def test_an_adapter_is_no_base(weir: Weir, tmp_path: Path) -> None:
+    base = write_folder(tmp_path / "base", llama_tensors())
+    adapter = write_adapter(tmp_path / "adapter")
+
+    for model in (base, adapter):
+        done = weir("diff", "--json", adapter, model)
+        assert done.code == 3
+        assert done.json()["code"] == "unsupported"
+
+
+def test_a_left_over_adapter_config_does_not_hide_the_weights(weir: Weir, tmp_path: Path) -> None:
+    base = write_folder(tmp_path / "base", llama_tensors(0))
+    model = write_folder(tmp_path / "model", llama_tensors(1))
+    (model / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4}))
+
+    result = weir("diff", "--json", base, model).json()
+
+    assert result["relation"] in ("no_link", "cannot_decide")
+    assert any(tensor["state"] == "compared" for tensor in result["tensors"])
+
+
+def test_an_adapter_of_another_model_is_not_called_identical(weir: Weir, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 1}))
+    save_file({"wte.weight": np.ones((5, 8), np.float32)}, other / "model.safetensors")
+
+    result = weir("diff", "--json", other, write_adapter(tmp_path / "adapter")).json()
+
+    assert result["relation"] == "cannot_decide"
+    assert [change["class"] for change in result["changes"]] == ["unknown"]
+
+
+def test_numbers_that_are_no_numbers_leave_the_change_unmeasured(weir: Weir, tmp_path: Path) -> None:
+    base = write_folder(tmp_path / "base", llama_tensors())
+    broken = {name: np.full_like(values, np.nan) for name, values in llama_tensors().items()}
+    model = write_folder(tmp_path / "model", broken)
+
+    result = weir("diff", "--json", base, model).json()
+    assessed = weir("assess", model, "--base", base)
+
+    assert result["unexplained"] is None
+    assert result["relation"] == "cannot_decide"
+    assert "only the storage of the numbers changed" not in assessed.out
+
+
+@pytest.mark.parametrize("shape", [[0, 5], [2**40, 0], [0, 2**40, 3], [], [1] * 8])
+def test_shapes_without_numbers_and_of_any_rank_are_compared(weir: Weir, tmp_path: Path,
+                                                             shape: list[int]) -> None:
+    size = 0 if 0 in shape else 4
+    path = write_raw(tmp_path / "w.safetensors", shape, "F32", size)
+
+    done = weir("diff", "--json", path, path)
+
+    assert done.code == 0
+    check_schema(done.json())
+    assert done.json()["relation"] == "identical"
+
+
+def test_a_vector_of_a_billion_numbers_is_compared_in_little_memory(tmp_path: Path) -> None:
+    """Sparse files of half a gigabyte; the numbers are read in pieces."""
+    count = 1 << 27
+    base = write_raw(tmp_path / "base.safetensors", [count], "F32", 4 * count)
+    model = write_raw(tmp_path / "model.safetensors", [count], "BF16", 2 * count, b"\x80\x3f")
+
+    pid = os.posix_spawn(WEIR, [str(WEIR), "diff", "--jobs", "2", "-q", str(base), str(model)], environment())
+    _, status, usage = os.wait4(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert usage.ru_maxrss < 256 * 1024
+
+
+def test_a_model_is_its_own_base_through_links_and_dots(weir: Weir, tmp_path: Path) -> None:
+    base = write_folder(tmp_path / "base", llama_tensors())
+    file = write_gguf(tmp_path / "model.gguf", llama_tensors())
+    (tmp_path / "link").symlink_to(base)
+
+    for pair in ((base, tmp_path / "link"), (base, "../base/../link/."), (file, file)):
+        done = weir("diff", "--json", *pair, cwd=base)
+        assert done.code == 0
+        assert done.json()["relation"] == "identical"
