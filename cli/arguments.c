@@ -104,6 +104,9 @@ static exit_status take_option(invocation *call, option_id id, const char *value
         call->no_color = true;
         break;
     case OPTION_NAME:
+        if (!value[0]) {
+            return failure_of_usage(call->command, "--name takes a name, not an empty one");
+        }
         call->name = value;
         break;
     case OPTION_BASE:
@@ -164,11 +167,24 @@ static exit_status take_operands(invocation *call, poptContext context) {
     return EXIT_DONE;
 }
 
-/* Two outputs cannot share a stream: neither could be read. */
+static bool has_output_before(const invocation *call, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (call->outputs[i].path &&
+            strcmp(call->outputs[i].path, call->outputs[index].path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two outputs cannot share a stream or a file: neither could be read. */
 static exit_status check_outputs(invocation *call) {
     size_t on_stdout = 0;
     for (size_t i = 0; i < call->output_count; i++) {
         on_stdout += !call->outputs[i].path;
+        if (call->outputs[i].path && has_output_before(call, i)) {
+            return failure_of_usage(call->command, "two outputs go to '%s'", call->outputs[i].path);
+        }
     }
     if (on_stdout > 1) {
         return failure_of_usage(call->command, "only one output can go to standard output");

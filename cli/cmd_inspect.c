@@ -62,8 +62,7 @@ exit_status cmd_inspect(const invocation *call) {
     }
     inspections all = {.items = calloc(call->operand_count, sizeof(weir_inspection *))};
     if (!all.items) {
-        const weir_error err = {.code = WEIR_ERR_NOMEM};
-        return session_end(&session, session_fail(&session, &err));
+        return session_end(&session, failure_of_memory(call));
     }
     status = inspect_all(&session, &all);
     if (all.count > 0 && status != EXIT_INTERRUPTED) {

@@ -76,12 +76,22 @@ exit_status failure_of_system(const invocation *call, const char *file, const ch
     return failure_report(call, &err);
 }
 
+exit_status failure_of_memory(const invocation *call) {
+    weir_error err = {.code = WEIR_ERR_NOMEM};
+    copy_printable(err.expected, sizeof err.expected, "memory");
+    copy_printable(err.found, sizeof err.found, "none left");
+    return failure_report(call, &err);
+}
+
 exit_status failure_of_usage(const cli_command *command, const char *format, ...) {
+    char raw[LINE_BYTES];
+    char line[LINE_BYTES];
     va_list arguments;
-    (void)fputs("weir: ", stderr);
     va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
+    (void)vsnprintf(raw, sizeof raw, format, arguments);
     va_end(arguments);
+    copy_printable(line, sizeof line, raw);
+    (void)fprintf(stderr, "weir: %s", line);
     if (command) {
         (void)fprintf(stderr, "\nsee: weir %s --help\n", command->name);
     } else {

@@ -27,6 +27,9 @@ exit_status failure_report_line(const weir_error *err);
 exit_status failure_of_system(const invocation *call, const char *file, const char *expected,
                               int system_errno);
 
+/** failure_report() for memory that ran out in weir's own command line. */
+exit_status failure_of_memory(const invocation *call);
+
 /** Say what is wrong with the command line, and where help is. @return EXIT_USAGE */
 __attribute__((format(printf, 2, 3))) exit_status failure_of_usage(const cli_command *command,
                                                                    const char *format, ...);

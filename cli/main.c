@@ -6,10 +6,13 @@
  * TERM and NO_COLOR. The library reads none of it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <weir/system.h>
 
@@ -94,7 +97,29 @@ static exit_status flush_stdout(exit_status status) {
     return EXIT_ENVIRONMENT;
 }
 
+/* A stream that the caller closed would be the number of the next file that is opened, and messages
+ * would go into it. The wrong direction keeps it unusable. */
+static void occupy_standard_streams(void) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF) {
+            (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
+/* Every model keeps its weights open: many operands, or many shards, need more than the usual 1024.
+ */
+static void allow_open_files(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv) {
+    occupy_standard_streams();
+    allow_open_files();
     interrupt_install();
     (void)setlocale(LC_CTYPE, ""); /* how wide a character is, for the tables */
     const exit_status status = flush_stdout(dispatch(argc, (const char *const *)argv));

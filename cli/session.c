@@ -13,7 +13,7 @@
 
 /* Paths for the sandbox; the strings are owned. */
 typedef struct path_list {
-    char *items[OPERANDS_MAX + OUTPUTS_MAX];
+    char *items[2 * OPERANDS_MAX + OUTPUTS_MAX]; /* an input may bring its folder */
     size_t count;
 } path_list;
 
@@ -92,13 +92,16 @@ static exit_status enter_sandbox(cli_session *session, const char *const *inputs
                                  size_t input_count) {
     static path_list readable; /* large: not on the stack */
     static path_list writable;
-    weir_error err = {.code = WEIR_ERR_NOMEM};
-    if (list_inputs(&readable, inputs, input_count) && list_outputs(&writable, session)) {
-        err.code = restrict_process(session, &readable, &writable, &err);
+    weir_error err = {0};
+    exit_status status = EXIT_DONE;
+    if (!list_inputs(&readable, inputs, input_count) || !list_outputs(&writable, session)) {
+        status = failure_of_memory(session->call);
+    } else if (restrict_process(session, &readable, &writable, &err) != WEIR_OK) {
+        status = failure_report(session->call, &err);
     }
     free_paths(&readable);
     free_paths(&writable);
-    return err.code == WEIR_OK ? EXIT_DONE : failure_report(session->call, &err);
+    return status;
 }
 
 static void discard_outputs(cli_session *session) {

@@ -418,6 +418,9 @@ weir_code checkpoint_open(checkpoint **out, const char *path, const checkpoint_o
                           weir_findings *findings, weir_error *err) {
     struct stat info;
     char name[PATH_MAX];
+    if (!path[0]) {
+        return weir_fail(err, WEIR_ERR_IO, NULL, NULL, "a file or a folder", "an empty path");
+    }
     name_folder(name, sizeof name, path);
     if (stat(path, &info) != 0) {
         return weir_fail(err, WEIR_ERR_IO, name, NULL, "a file or a folder", "%s", strerror(errno));

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,53 @@ def test_a_model_is_its_own_base_through_links_and_dots(weir: Weir, tmp_path: Pa
         done = weir("diff", "--json", *pair, cwd=base)
         assert done.code == 0
         assert done.json()["relation"] == "identical"
+
+
+def test_names_on_the_command_line_do_not_reach_the_terminal(weir: Weir, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", llama_tensors())
+
+    named = weir("inspect", "--name", "a\x1b[31m\nb", folder)
+    refused = weir("diff", folder, folder, "c\x1b[31m")
+
+    assert (named.code, refused.code) == (0, 2)
+    assert "\x1b" not in named.out + named.err + refused.out + refused.err
+    assert weir("inspect", "--name", "", folder).code == 2
+
+
+def test_an_empty_path_is_called_that(weir: Weir) -> None:
+    done = weir("inspect", "")
+
+    assert done.code == 5
+    assert "an empty path" in done.err
+
+
+def test_two_outputs_to_one_file_are_refused(weir: Weir, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", llama_tensors())
+    target = f"json={tmp_path / 'out.json'}"
+
+    assert weir("inspect", folder, "-o", target, "-o", target).code == 2
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_many_operands_need_no_more_open_files_than_the_system_allows(weir: Weir, tmp_path: Path) -> None:
+    file = write_gguf(tmp_path / "model-00001-of-00001.gguf", llama_tensors())  # its folder is read too
+
+    done = weir("inspect", "--json", *[file] * 2200, preexec_fn=limit_open_files)
+
+    assert done.err == ""
+    assert len(done.json()) == 2200
+
+
+def limit_open_files() -> None:
+    """The usual soft limit."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+def test_a_closed_standard_stream_is_no_file_of_the_model(weir: Weir, tmp_path: Path, stream: int) -> None:
+    folder = write_folder(tmp_path / "model", llama_tensors())
+    out = tmp_path / "out.json"
+
+    weir("inspect", folder, tmp_path / "nowhere", "-o", f"json={out}", preexec_fn=lambda: os.close(stream))
+
+    check_schema(json.loads(out.read_text())[0] if out.read_text()[0] == "[" else json.loads(out.read_text()))
