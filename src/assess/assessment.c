@@ -57,7 +57,7 @@ static void add_next(weir_assessment *assessment, const char *what, const char *
 
 static void weigh(weir_assessment *assessment) {
     const weir_diff *diff = assessment->diff;
-    if (diff && !weir_diff_has_changes(diff)) {
+    if (diff && !weir_diff_has_changes(diff) && diff->is_copy) {
         assessment->route_a = (level_range){0, 0};
         assessment->route_b = (level_range){0, 0};
         assessment->tier = (level_range){0, 0};
@@ -69,6 +69,10 @@ static void weigh(weir_assessment *assessment) {
     if (!diff) {
         add_next(assessment, "which model it comes from, and what was changed",
                  "give the upstream: weir assess MODEL --base BASE");
+    }
+    if (diff && !weir_diff_has_changes(diff)) {
+        add_next(assessment, "whether the files beside the weights are the base's own",
+                 "give both as they were published, with tokenizer, templates and code");
     }
     add_next(assessment, "whether refusals of harmful requests changed",
              "the same prompts to both models, answers compared pair by pair");

@@ -90,6 +90,7 @@ struct weir_diff {
     diff_change *changes;
     size_t change_count;
     size_t change_capacity;
+    bool is_copy; /**< every byte beside the numbers, but the card's, is the base's */
     weir_relation relation;
     weir_grade grade;
     enum { DIRECTION_UNKNOWN, DIRECTION_FROM_BASE } direction;
@@ -112,6 +113,9 @@ weir_code diff_compare(weir_diff *diff, const weir_diff_options *options, weir_e
 weir_code diff_adapter(weir_diff *diff, const weir_diff_options *options, weir_error *err);
 /** Compare configuration, tokenizer, templates, generation settings and code. */
 weir_code diff_files(weir_diff *diff, weir_error *err);
+/** Find whether everything beside the numbers has the base's bytes; fills diff->is_copy. */
+weir_code diff_copies(weir_diff *diff, const char *base_path, const char *model_path,
+                      weir_error *err);
 /** Decide the relation and the onion of changes from what was measured. */
 weir_code diff_decide(weir_diff *diff, weir_error *err);
 

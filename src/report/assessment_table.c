@@ -65,7 +65,7 @@ static bool has_only_recoding(const weir_diff *diff) {
 
 static void print_meaning(const paint *out, const weir_assessment *assessment) {
     const weir_diff *diff = assessment->diff;
-    if (diff && !weir_diff_has_changes(diff)) {
+    if (diff && !weir_diff_has_changes(diff) && diff->is_copy) {
         paint_field(out, "what it means",
                     "this copy adds nothing to the base and takes nothing away: what holds for the "
                     "base holds for it");
@@ -73,7 +73,8 @@ static void print_meaning(const paint *out, const weir_assessment *assessment) {
     }
     if (diff && has_only_recoding(diff)) {
         paint_field(out, "what it means",
-                    "only the storage of the numbers changed. That is no proof of equal behaviour: "
+                    "the numbers are the base's, at most stored in another way. That is no proof "
+                    "of equal behaviour: "
                     "rounding can be exploited, so a copy that matters is still worth testing");
     } else {
         paint_field(out, "what it means",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ import pytest
 from conftest import WEIR, Weir, check_schema, environment
 from models import HIDDEN, llama_tensors, write_folder, write_gguf
 from safetensors.numpy import save_file
+
+
+Change = Callable[[Path], None]
 
 
 def write_adapter(folder: Path) -> Path:
@@ -114,7 +118,7 @@ def test_numbers_that_are_no_numbers_leave_the_change_unmeasured(weir: Weir, tmp
 
     assert result["unexplained"] is None
     assert result["relation"] == "cannot_decide"
-    assert "only the storage of the numbers changed" not in assessed.out
+    assert "the numbers are the base" not in assessed.out
 
 
 @pytest.mark.parametrize("shape", [[0, 5], [2**40, 0], [0, 2**40, 3], [], [1] * 8])
@@ -202,3 +206,53 @@ def test_a_closed_standard_stream_is_no_file_of_the_model(weir: Weir, tmp_path: 
     weir("inspect", folder, tmp_path / "nowhere", "-o", f"json={out}", preexec_fn=lambda: os.close(stream))
 
     check_schema(json.loads(out.read_text())[0] if out.read_text()[0] == "[" else json.loads(out.read_text()))
+
+
+def write_copy(folder: Path) -> Path:
+    """Weights, code and a tokenizer that are the same in every copy."""
+    write_folder(folder, llama_tensors())
+    (folder / "modeling.py").write_text("harmless = 1\n")
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}))
+    return folder
+
+
+def change_code(folder: Path) -> None:
+    (folder / "modeling.py").write_text("harmful_ = 1\n")
+
+
+def add_pickle(folder: Path) -> None:
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04]\x94.")
+
+
+def change_normaliser(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(content | {"normalizer": {"type": "Lowercase"}}))
+
+
+def remove_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+@pytest.mark.parametrize("change", [change_code, add_pickle, change_normaliser, remove_tokenizer])
+def test_equal_weights_beside_other_files_add_something_unknown(weir: Weir, tmp_path: Path, change: Change) -> None:
+    base = write_copy(tmp_path / "base")
+    model = write_copy(tmp_path / "model")
+    (model / "README.md").write_text("Another card.\n")
+
+    before = weir("assess", "--json", model, "--base", base).json()["tier"]
+    change(model)
+    after = weir("assess", "--json", model, "--base", base).json()["tier"]
+
+    assert before == {"low": 0, "high": 0}
+    assert after == {"low": 0, "high": 4}
+
+
+def test_a_gguf_file_of_other_metadata_is_no_copy(weir: Weir, tmp_path: Path) -> None:
+    base = write_gguf(tmp_path / "base.gguf", llama_tensors())
+    model = write_gguf(tmp_path / "next.gguf", llama_tensors())  # general.name differs
+
+    itself = weir("assess", "--json", base, "--base", base).json()["tier"]
+    other = weir("assess", "--json", model, "--base", base).json()["tier"]
+
+    assert itself == {"low": 0, "high": 0}
+    assert other == {"low": 0, "high": 4}
