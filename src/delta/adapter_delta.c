@@ -5,6 +5,7 @@
  * costs rank^2 (rows + cols) and the base is read once for its norm. Hu et al. 2021 (LoRA),
  * section 4.1, for the form of the update.
  */
+#include <assert.h>
 #include <math.h>
 
 #include "base/checked.h"
@@ -12,7 +13,7 @@
 #include "delta/diff.h"
 #include "tensor/adapter.h"
 
-enum { RANK_MAX = 4096, FACTOR_ELEMENTS_MAX = 1 << 26, PIECE_ELEMENTS = 1 << 16 };
+enum { RANK_MAX = 1024, FACTOR_ELEMENTS_MAX = 1 << 26, PIECE_ELEMENTS = 1 << 16 };
 
 /* A whole factor in float32; NULL and WEIR_ERR_LIMIT when it is too large to hold. */
 static weir_code read_factor(float **out, const tensor_view *view, weir_error *err) {
@@ -52,7 +53,7 @@ static weir_code measure_product(double *out, const adapter_item *item, weir_err
     const size_t rank = (size_t)item->rank;
     if (rank == 0 || rank > RANK_MAX) {
         return weir_fail(err, WEIR_ERR_LIMIT, NULL, at_tensor(item->name).text,
-                         "an adapter of rank 1 to 4096", "rank %zu", rank);
+                         "an adapter of rank 1 to 1024", "rank %zu", rank);
     }
     WEIR_CLEANUP(free) float *a = NULL;
     WEIR_CLEANUP(free) float *b = NULL;
@@ -63,6 +64,7 @@ static weir_code measure_product(double *out, const adapter_item *item, weir_err
     }
     WEIR_TRY(read_factor(&a, &item->a, err));
     WEIR_TRY(read_factor(&b, &item->b, err));
+    assert(a && b);
     fill_gram(gram_a, a, rank, (size_t)item->a.base.cols, (size_t)item->a.base.cols, 1);
     fill_gram(gram_b, b, rank, (size_t)item->b.base.rows, 1, (size_t)item->b.base.cols);
     double sum = 0;

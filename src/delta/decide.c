@@ -6,9 +6,9 @@
  * bit (rounded or quantised), the numbers are not the base's own (something was lost), and
  * re-deriving the base from the model does not succeed. What was lost cannot have been added by
  * chance, so the direction is from the base. Related: the median cosine over aligned matrices is at
- * least COSINE_RELATED. For independent weights of n numbers the cosine has mean 0 and standard
+ * least cosine_related. For independent weights of n numbers the cosine has mean 0 and standard
  * deviation about 1 / sqrt(n), so .2 on matrices of 4096 numbers and more is over 12 deviations;
- * the margin is for structure that unrelated training runs share. No link: below COSINE_UNRELATED.
+ * the margin is for structure that unrelated training runs share. No link: below cosine_unrelated.
  * Between the two weir does not decide. Vectors (norms, biases) are left out: they are alike in
  * unrelated models. Both thresholds are ours.
  */
@@ -21,8 +21,8 @@
 #include "delta/diff.h"
 
 enum { PROOF_ELEMENTS = 4096, COSINES_NEEDED = 4 };
-static const double COSINE_RELATED = 0.2;
-static const double COSINE_UNRELATED = 0.02;
+static const double cosine_related = 0.2;
+static const double cosine_unrelated = 0.02;
 
 static const weir_tensor *shown_tensor(const weir_diff *diff, const tensor_delta *row) {
     return row->model_index != VIEW_NONE ? &model_view(diff->model, (size_t)row->model_index)->base
@@ -93,6 +93,8 @@ static tally count_rows(const weir_diff *diff) {
 static void decide_relation(weir_diff *diff) {
     const tally count = count_rows(diff);
     diff->direction = DIRECTION_UNKNOWN;
+    diff->relation = WEIR_RELATION_CANNOT_DECIDE;
+    diff->grade = WEIR_GRADE_UNKNOWN;
     if (count.compared > 0 && count.bit_equal == count.compared && count.unmatched == 0) {
         diff->relation = WEIR_RELATION_IDENTICAL;
         diff->grade = WEIR_GRADE_PROVED;
@@ -103,18 +105,13 @@ static void decide_relation(weir_diff *diff) {
     } else if (count.explained > 0) {
         diff->relation = WEIR_RELATION_RELATED;
         diff->grade = WEIR_GRADE_PROVED;
-    } else if (diff->cosine_count < COSINES_NEEDED) {
-        diff->relation = WEIR_RELATION_CANNOT_DECIDE;
-        diff->grade = WEIR_GRADE_UNKNOWN;
-    } else if (diff->median_cosine >= COSINE_RELATED) {
+    } else if (diff->cosine_count >= COSINES_NEEDED && diff->median_cosine >= cosine_related) {
         diff->relation = WEIR_RELATION_RELATED;
         diff->grade = WEIR_GRADE_STRONG;
-    } else if (fabs(diff->median_cosine) < COSINE_UNRELATED) {
+    } else if (diff->cosine_count >= COSINES_NEEDED &&
+               fabs(diff->median_cosine) < cosine_unrelated) {
         diff->relation = WEIR_RELATION_NO_LINK;
         diff->grade = WEIR_GRADE_WEAK;
-    } else {
-        diff->relation = WEIR_RELATION_CANNOT_DECIDE;
-        diff->grade = WEIR_GRADE_UNKNOWN;
     }
 }
 

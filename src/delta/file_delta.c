@@ -16,14 +16,14 @@
 #include "format/name_set.h"
 
 enum { SHOWN_BYTES = 80, LISTED_TOKENS = 8 };
-static const char CUT_MARK[] = " ...";
+static const char cut_mark[] = " ...";
 
 static const char *keep_text(weir_diff *diff, const char *text) {
     const size_t len = text ? strlen(text) : 0;
-    char shown[SHOWN_BYTES + sizeof CUT_MARK];
+    char shown[SHOWN_BYTES + sizeof cut_mark];
     text_escape(shown, SHOWN_BYTES, text ? text : "", len);
     if (len >= SHOWN_BYTES) {
-        memcpy(shown + strlen(shown), CUT_MARK, sizeof CUT_MARK);
+        memcpy(shown + strlen(shown), cut_mark, sizeof cut_mark);
     }
     return arena_copy_text(&diff->memory, shown, strlen(shown));
 }

@@ -76,7 +76,7 @@ static double block_rounding_dd(weir_dtype dtype, const float *values, size_t co
 static bool is_varied_f32(const float *values, size_t count) {
     size_t repeats = 0;
     for (size_t i = 1; i < count; i++) {
-        repeats += memcmp(values + i, values + i - 1, sizeof *values) == 0;
+        repeats += values[i] == values[i - 1];
     }
     return repeats < count / 10 * 9;
 }

@@ -188,7 +188,7 @@ static double rank_of_change(const tensor_delta *row) {
 }
 
 static int by_change(const void *left, const void *right, void *context) {
-    const weir_diff *diff = context;
+    const weir_diff *diff = *(const weir_diff **)context;
     const tensor_delta *a = &diff->tensors[*(const size_t *)left];
     const tensor_delta *b = &diff->tensors[*(const size_t *)right];
     const bool explained_a = tensor_delta_is_explained(a);
@@ -259,7 +259,8 @@ static void print_tensors(const paint *out, const weir_diff *diff) {
         }
     }
     if (order && table && count > 0) {
-        qsort_r(order, count, sizeof *order, by_change, (void *)(uintptr_t)diff);
+        const weir_diff *context = diff;
+        qsort_r(order, count, sizeof *order, by_change, &context);
         const size_t shown =
             out->style.verbosity > 0 || count < TENSORS_SHOWN ? count : TENSORS_SHOWN;
         for (size_t i = 0; i < shown; i++) {

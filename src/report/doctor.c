@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <sched.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <yaml.h>
@@ -35,14 +36,17 @@ typedef struct doctor {
  * (OPENSSL_ia32cap(3)).
  */
 static const char *find_sha256(void) {
+    static const char x86[] = "CPUINFO: OPENSSL_ia32cap=";
+    static const char arm[] = "CPUINFO: OPENSSL_armcap=";
     const char *info = OpenSSL_version(OPENSSL_CPU_INFO);
-    uint64_t words[2];
-    if (sscanf(info, "CPUINFO: OPENSSL_ia32cap=0x%" SCNx64 ":0x%" SCNx64, &words[0], &words[1]) ==
-        2) {
-        return words[1] >> 29 & 1 ? "hardware" : "software";
+    char *end = NULL;
+    if (strncmp(info, x86, strlen(x86)) == 0) {
+        (void)strtoull(info + strlen(x86), &end, 16);
+        const uint64_t leaf_7 = *end == ':' ? strtoull(end + 1, NULL, 16) : 0;
+        return leaf_7 >> 29 & 1 ? "hardware" : "software";
     }
-    if (sscanf(info, "CPUINFO: OPENSSL_armcap=0x%" SCNx64, &words[0]) == 1) {
-        return words[0] >> 4 & 1 ? "hardware" : "software";
+    if (strncmp(info, arm, strlen(arm)) == 0) {
+        return strtoull(info + strlen(arm), NULL, 16) >> 4 & 1 ? "hardware" : "software";
     }
     return "unknown";
 }

@@ -70,7 +70,9 @@ static bool fill_strip(strip *out, const weir_diff *diff) {
         if (is_shown(row) && tensor->layer >= 0 && (size_t)tensor->layer < out->layers) {
             signed char *cell = &out->cells[tensor->role * out->layers + (size_t)tensor->layer];
             const signed char level = cell_of(row);
-            *cell = level > *cell ? level : *cell;
+            if (level > *cell) {
+                *cell = level;
+            }
         }
     }
     return true;
@@ -107,7 +109,9 @@ static signed char column_cell(const strip *cells, size_t role, size_t layer, si
     signed char gravest = CELL_ABSENT;
     for (size_t i = layer; i < layer + per_column && i < cells->layers; i++) {
         const signed char cell = cells->cells[role * cells->layers + i];
-        gravest = cell > gravest ? cell : gravest;
+        if (cell > gravest) {
+            gravest = cell;
+        }
     }
     return gravest;
 }
