@@ -61,7 +61,8 @@ typedef struct weights {
     unsigned seed;
 } weights;
 
-static void add_header(weights *out, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void add_header(weights *out, const char *format,
+                                                             ...) {
     va_list args;
     va_start(args, format);
     const int len =
