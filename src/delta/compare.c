@@ -19,6 +19,7 @@
 #include "base/checked.h"
 #include "base/fail.h"
 #include "delta/measure.h"
+#include "delta/threads.h"
 #include "io/file_digest.h"
 
 #ifdef _OPENMP
@@ -38,6 +39,7 @@ typedef struct comparison {
     const weir_diff_options *options;
     worker *workers;
     int worker_count;
+    int thread_count;    /* workers that have a thread */
     stored_order *order; /* rows to compare */
     size_t order_count;
 
@@ -186,7 +188,7 @@ static void work_on_pieces(comparison *run, worker *work) {
 }
 
 static weir_code compare_numbers(comparison *run, weir_error *err) {
-#pragma omp parallel num_threads(run->worker_count)
+#pragma omp parallel num_threads(run->thread_count)
     {
 #ifdef _OPENMP
         work_on_pieces(run, &run->workers[omp_get_thread_num()]);
@@ -256,7 +258,6 @@ static size_t worker_elements(const comparison *run) {
 }
 
 static weir_code make_workers(comparison *run, weir_error *err) {
-    enum { THREADS_MAX = 256 };
 #ifdef _OPENMP
     const unsigned wanted = run->options->jobs ? run->options->jobs : (unsigned)omp_get_num_procs();
 #else
@@ -272,6 +273,7 @@ static weir_code make_workers(comparison *run, weir_error *err) {
     for (int i = 0; i < threads; i++) {
         WEIR_TRY(worker_init(&run->workers[i], elements, err));
     }
+    run->thread_count = threads_startable(threads);
     return WEIR_OK;
 }
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file threads.h  How many threads this machine lets the process have. */
+#ifndef WEIR_DELTA_THREADS_H
+#define WEIR_DELTA_THREADS_H
+
+enum { THREADS_MAX = 256 };
+
+/**
+ * Start up to `wanted` - 1 threads, let them end, and say how many could run beside the caller.
+ * libgomp ends the process when it cannot start one (a limit of processes or of memory).
+ *
+ * @param wanted  cut to THREADS_MAX
+ * @return 1 to `wanted`
+ */
+int threads_startable(int wanted);
+
+#endif
