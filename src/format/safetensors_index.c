@@ -17,6 +17,7 @@
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/limits.h"
+#include "base/text.h"
 #include "format/name_set.h"
 #include "io/json_reader.h"
 
@@ -77,6 +78,8 @@ static bool leads_outside(const char *name, size_t len) {
 
 static weir_code fail_outside(const index_reading *reading, const json_token *shard,
                               const char *tensor, weir_error *err) {
+    char shown[200]; /* a NUL in the name must be seen, not end it */
+    text_escape(shown, sizeof shown, shard->text, shard->len);
     findings_add(reading->findings,
                  &(weir_finding){.id = "index-shard-outside",
                                  .severity = WEIR_SEVERITY_CRITICAL,
@@ -84,10 +87,10 @@ static weir_code fail_outside(const index_reading *reading, const json_token *sh
                                  .file = weir_source_name(reading->source),
                                  .at = at_byte(shard->offset).text},
                  "tensor %.200s is said to lie in \"%.200s\", outside the folder of the index",
-                 tensor, shard->text);
+                 tensor, shown);
     return weir_fail(err, WEIR_ERR_FORMAT, weir_source_name(reading->source),
                      at_byte(shard->offset).text, "a shard inside the folder of the index",
-                     "%.150s", shard->text);
+                     "%.150s", shown);
 }
 
 /* The index of a shard's name, which is added when it is new. */
