@@ -32,25 +32,21 @@ static void copy_printable(char *out, size_t size, const char *text) {
     text_escape(out, size, text ? text : "", text ? strlen(text) : 0);
 }
 
-weir_code weir_fail(weir_error *err, weir_code code, const char *file, const char *at,
+void record_failure(weir_error *err, weir_code code, const char *file, const char *at,
                     const char *expected, const char *found, ...) {
-    if (err) {
-        char raw[sizeof err->found];
-        va_list args;
-        va_start(args, found);
-        (void)vsnprintf(raw, sizeof raw, found, args);
-        va_end(args);
-        err->code = code;
-        copy_printable(err->file, sizeof err->file, file);
-        copy_printable(err->at, sizeof err->at, at);
-        copy_printable(err->expected, sizeof err->expected, expected);
-        copy_printable(err->found, sizeof err->found, raw);
+    if (!err) {
+        return;
     }
-    return code;
-}
-
-weir_code weir_fail_nomem(weir_error *err) {
-    return weir_fail(err, WEIR_ERR_NOMEM, NULL, NULL, "memory", "none left");
+    char raw[sizeof err->found];
+    va_list args;
+    va_start(args, found);
+    (void)vsnprintf(raw, sizeof raw, found, args);
+    va_end(args);
+    err->code = code;
+    copy_printable(err->file, sizeof err->file, file);
+    copy_printable(err->at, sizeof err->at, at);
+    copy_printable(err->expected, sizeof err->expected, expected);
+    copy_printable(err->found, sizeof err->found, raw);
 }
 
 const char *weir_code_name(weir_code code) {

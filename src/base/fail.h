@@ -3,6 +3,7 @@
 #ifndef WEIR_BASE_FAIL_H
 #define WEIR_BASE_FAIL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/error.h"
@@ -17,9 +18,7 @@ place at_line(uint64_t line);
 place at_tensor(const char *name);
 
 /**
- * Record a failure and return its code, so that a function fails in one line:
- *     return weir_fail(err, WEIR_ERR_FORMAT, name, at_byte(0).text, "a header inside the file",
- *                      "%" PRIu64 " bytes", size);
+ * Write what failed to `err`; nothing when `err` is NULL. Called through weir_fail.
  * Text that comes from a file is made printable (control bytes and broken UTF-8 are escaped).
  *
  * @param err       may be NULL, when the caller wants only the code
@@ -27,15 +26,26 @@ place at_tensor(const char *name);
  * @param at        place, may be NULL
  * @param expected  may be NULL
  * @param found     printf format of what was found; never NULL
- * @return          `code`, always
  */
-__attribute__((format(printf, 6, 7))) weir_code weir_fail(weir_error *err, weir_code code,
+__attribute__((format(printf, 6, 7))) void record_failure(weir_error *err, weir_code code,
                                                           const char *file, const char *at,
                                                           const char *expected, const char *found,
                                                           ...);
 
+/**
+ * Record a failure; the value is its code, so that a function fails in one line:
+ *     return weir_fail(err, WEIR_ERR_FORMAT, name, at_byte(0).text, "a header inside the file",
+ *                      "%" PRIu64 " bytes", size);
+ * A macro, so that compilers and static analysers see in the caller that the value is `code`, which
+ * is evaluated twice: give it a constant or a variable. The rest is as in record_failure.
+ */
+#define weir_fail(err, code, ...) (record_failure((err), (code), __VA_ARGS__), (weir_code)(code))
+
 /** weir_fail for exhausted memory. */
-weir_code weir_fail_nomem(weir_error *err);
+static inline weir_code weir_fail_nomem(weir_error *err) {
+    record_failure(err, WEIR_ERR_NOMEM, NULL, NULL, "memory", "none left");
+    return WEIR_ERR_NOMEM;
+}
 
 /** Leave the function if `call` failed. The only control-flow macro in weir. */
 #define WEIR_TRY(call)                                                                             \

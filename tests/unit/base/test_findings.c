@@ -21,7 +21,8 @@ static void text_of_a_hostile_file_cannot_reach_the_terminal(void **state) {
     (void)state;
     weir_error err = {0};
 
-    weir_fail(&err, WEIR_ERR_FORMAT, "a\x1b]0;x", at_tensor("\x07").text, "e", "f%s", "\x1b[2J");
+    (void)weir_fail(&err, WEIR_ERR_FORMAT, "a\x1b]0;x", at_tensor("\x07").text, "e", "f%s",
+                    "\x1b[2J");
 
     assert_string_equal(err.file, "a\\x1B]0;x");
     assert_string_equal(err.at, "tensor \\x07");
