@@ -55,6 +55,16 @@ static const hazard_rule captured_name = {
     .verdict = WEIR_VERDICT_MALICIOUS,
     .message = "the template keeps %s as a value, which leads to the Python interpreter"};
 
+/* Where a boundary of a piece comes to stand when [begin, begin + len) becomes `count` bytes. One
+ * inside the replaced bytes goes to their new `edge`, so that a piece never reaches past the text.
+ */
+static size_t moved_boundary(size_t at, size_t begin, size_t len, size_t count, size_t edge) {
+    if (at <= begin) {
+        return at;
+    }
+    return at >= begin + len ? at - len + count : edge;
+}
+
 /* Replace the bytes [begin, begin + len) of the text, and move what lies behind. */
 static void splice(spelling *spelled, size_t begin, size_t len, const char *bytes, size_t count) {
     spelled->changes++;
@@ -62,13 +72,17 @@ static void splice(spelling *spelled, size_t begin, size_t len, const char *byte
     text_buffer_add(&changed, spelled->text.data, begin);
     text_buffer_add(&changed, bytes, count);
     text_buffer_add(&changed, spelled->text.data + begin + len, spelled->text.len - begin - len);
-    spelled->failed |= changed.failed;
     text_buffer_release(&spelled->text);
     spelled->text = changed;
+    if (changed.failed) {
+        spelled->failed = true;
+        spelled->count = 0; /* what is left of the text is not what the pieces speak of */
+        return;
+    }
     for (size_t i = 0; i < spelled->count; i++) {
         piece *it = &spelled->pieces[i];
-        it->begin = it->begin >= begin + len ? it->begin - len + count : it->begin;
-        it->end = it->end >= begin + len ? it->end - len + count : it->end;
+        it->begin = moved_boundary(it->begin, begin, len, count, begin);
+        it->end = moved_boundary(it->end, begin, len, count, begin + count);
     }
 }
 
