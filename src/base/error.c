@@ -46,7 +46,7 @@ void record_failure(weir_error *err, weir_code code, const char *file, const cha
     copy_printable(err->file, sizeof err->file, file);
     copy_printable(err->at, sizeof err->at, at);
     copy_printable(err->expected, sizeof err->expected, expected);
-    copy_printable(err->found, sizeof err->found, raw);
+    copy_printable(err->found, sizeof err->found, raw[0] ? raw : "an empty text");
 }
 
 const char *weir_code_name(weir_code code) {
