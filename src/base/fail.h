@@ -39,6 +39,7 @@ __attribute__((format(printf, 6, 7))) void record_failure(weir_error *err, weir_
  * A macro, so that compilers and static analysers see in the caller that the value is `code`, which
  * is evaluated twice: give it a constant or a variable. The rest is as in record_failure.
  */
+/* NOLINTNEXTLINE(readability-identifier-naming): it is called, and reads, as a function. */
 #define weir_fail(err, code, ...) (record_failure((err), (code), __VA_ARGS__), (weir_code)(code))
 
 /** weir_fail for exhausted memory. */

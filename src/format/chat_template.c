@@ -18,8 +18,8 @@
 
 enum { TEMPLATE_COUNT_MAX = 256, TEMPLATE_NAME_BYTES_MAX = 128 };
 
-static const char KEY[] = "chat_template";
-static const char AT_KEY[] = "key chat_template";
+static const char template_key[] = "chat_template";
+static const char at_template_key[] = "key chat_template";
 
 static void report_limit(weir_findings *findings, const checkpoint_template *from,
                          const char *what) {
@@ -64,7 +64,7 @@ weir_code checkpoint_keep_template(checkpoint *model, const checkpoint_template 
     return WEIR_OK;
 }
 
-/* Keep one template of the part at hand; `at` is AT_KEY, or "" for a file of its own. */
+/* Keep one template of the part at hand; `at` is at_template_key, or "" for a file of its own. */
 static weir_code add_template(const part *in, const char *name, const char *text, size_t len,
                               const char *at, weir_error *err) {
     const checkpoint_template added = {
@@ -112,8 +112,9 @@ static weir_code read_named(const part *in, document *source, weir_error *err) {
         WEIR_TRY(read_named_member(&named, source, &key, err));
     }
     const char *name = named.name.data ? named.name.data : "unnamed";
-    return named.has_text ? add_template(in, name, named.text.data, named.text.len, AT_KEY, err)
-                          : WEIR_OK;
+    return named.has_text
+               ? add_template(in, name, named.text.data, named.text.len, at_template_key, err)
+               : WEIR_OK;
 }
 
 /* {"NAME": "TEMPLATE", ...}, whose opening brace was read. */
@@ -128,7 +129,7 @@ static weir_code read_dictionary(const part *in, document *source, weir_error *e
         text_escape(name, sizeof name, token.text, token.len);
         WEIR_TRY(document_next(source, &token, err));
         if (token.kind == JSON_STRING) {
-            WEIR_TRY(add_template(in, name, token.text, token.len, AT_KEY, err));
+            WEIR_TRY(add_template(in, name, token.text, token.len, at_template_key, err));
         } else {
             WEIR_TRY(document_skip(source, &token, err));
         }
@@ -153,7 +154,7 @@ static weir_code read_list(const part *in, document *source, weir_error *err) {
 /* The value of a key "chat_template"; what is none of the known shapes is passed over. */
 static weir_code take_template(void *context, document *source, const json_token *key, bool *taken,
                                weir_error *err) {
-    if (!json_token_is(key, KEY)) {
+    if (!json_token_is(key, template_key)) {
         return WEIR_OK;
     }
     const part *in = context;
@@ -162,7 +163,7 @@ static weir_code take_template(void *context, document *source, const json_token
     WEIR_TRY(document_next(source, &value, err));
     switch (value.kind) {
     case JSON_STRING:
-        return add_template(in, "default", value.text, value.len, AT_KEY, err);
+        return add_template(in, "default", value.text, value.len, at_template_key, err);
     case JSON_ARRAY_BEGIN:
         return read_list(in, source, err);
     case JSON_OBJECT_BEGIN:
@@ -233,7 +234,7 @@ static void name_template(char *out, size_t size, const char *path) {
     const char *base = path_base(path);
     const char *dot = strrchr(base, '.');
     const size_t len = dot && dot > base ? (size_t)(dot - base) : strlen(base);
-    const bool is_default = len == sizeof KEY - 1 && memcmp(base, KEY, len) == 0;
+    const bool is_default = len == sizeof template_key - 1 && memcmp(base, template_key, len) == 0;
     (void)snprintf(out, size, "%.*s",
                    (int)(is_default  ? 7
                          : len < 100 ? len

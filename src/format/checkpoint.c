@@ -36,7 +36,7 @@ typedef struct part_row {
     bool is_half;          /* of a tokenizer that tokenizer.json holds whole */
 } part_row;
 
-static const part_row PARTS[] = {
+static const part_row part_rows[] = {
     {"config", config_read, "config-malformed", false},
     {"generation_config", generation_config_read, "generation-config-malformed", false},
     {"preprocessor_config", preprocessor_config_read, "preprocessor-config-malformed", false},
@@ -56,9 +56,9 @@ static const part_row PARTS[] = {
 };
 
 static const part_row *find_part(const char *format) {
-    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
-        if (strcmp(PARTS[i].format, format) == 0) {
-            return &PARTS[i];
+    for (size_t i = 0; i < sizeof part_rows / sizeof *part_rows; i++) {
+        if (strcmp(part_rows[i].format, format) == 0) {
+            return &part_rows[i];
         }
     }
     return NULL;
@@ -328,7 +328,7 @@ static void loader_release_cleanup(loader *state) {
     free(state->files);
 }
 
-static const checkpoint_options DEFAULTS = {.lenient = false};
+static const checkpoint_options default_options = {.lenient = false};
 
 static weir_code open_folder(checkpoint **out, int directory, const char *name,
                              const checkpoint_options *options, weir_findings *findings,
@@ -338,7 +338,7 @@ static weir_code open_folder(checkpoint **out, int directory, const char *name,
     model->is_folder = true;
     WEIR_CLEANUP(loader_release)
     loader state = {.model = model,
-                    .options = options ? options : &DEFAULTS,
+                    .options = options ? options : &default_options,
                     .findings = findings,
                     .directory = directory};
     WEIR_TRY(read_folder(&state, err));
@@ -364,7 +364,7 @@ weir_code checkpoint_open_source(checkpoint **out, weir_source *source,
                                  weir_error *err) {
     WEIR_CLEANUP(loader_release)
     loader state = {
-        .options = options ? options : &DEFAULTS, .findings = findings, .directory = -1};
+        .options = options ? options : &default_options, .findings = findings, .directory = -1};
     return open_one(out, &state, source, weir_source_name(source), err);
 }
 
@@ -393,7 +393,7 @@ static weir_code open_file(checkpoint **out, const char *path, const checkpoint_
     WEIR_TRY(weir_source_open_file(&source, parent, path_base(path), shown, err));
     WEIR_CLEANUP(loader_release)
     loader state = {
-        .options = options ? options : &DEFAULTS, .findings = findings, .directory = parent};
+        .options = options ? options : &default_options, .findings = findings, .directory = parent};
     return open_one(out, &state, source, path_base(path), err);
 }
 

@@ -78,6 +78,16 @@ static weir_code walk_object(const spot *here, const dotted_name *name, uint64_t
     }
 }
 
+/* The scalars of a list are one claim. */
+static weir_code end_list(const spot *here, const dotted_name *name, const text_buffer *scalars,
+                          bool is_empty, uint64_t offset, weir_error *err) {
+    if (scalars->failed) {
+        return weir_fail_nomem(err);
+    }
+    return add(here, name, is_empty ? "[]" : scalars->data, is_empty ? 2 : scalars->len, offset,
+               err);
+}
+
 static weir_code walk_list(const spot *here, const dotted_name *name, uint64_t offset,
                            weir_error *err) {
     WEIR_CLEANUP(text_buffer_release) text_buffer scalars = {0};
@@ -86,13 +96,9 @@ static weir_code walk_list(const spot *here, const dotted_name *name, uint64_t o
         json_token token;
         WEIR_TRY(document_next(here->tree->source, &token, err));
         if (token.kind == JSON_ARRAY_END) {
-            if (index > 0 && scalar_count == 0) {
-                return WEIR_OK;
-            }
-            const char *joined = index == 0 ? "[]" : scalars.data;
-            return scalars.failed
-                       ? weir_fail_nomem(err)
-                       : add(here, name, joined, index == 0 ? 2 : scalars.len, offset, err);
+            return index > 0 && scalar_count == 0
+                       ? WEIR_OK
+                       : end_list(here, name, &scalars, index == 0, offset, err);
         }
         if (!opens(&token)) {
             size_t len;

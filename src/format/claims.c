@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything that is kept was made printable first, so that a claim can be shown on a terminal and
- * compared as it is shown. A value that is cut ends with CUT_NOTE.
+ * compared as it is shown. A value that is cut ends with cut_note.
  */
 #include "format/claims.h"
 
@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 
-static const char CUT_NOTE[] = " [cut]";
+static const char cut_note[] = " [cut]";
 
 enum {
     LABEL_BYTES_MAX = 512,     /* a name, a file, a place: what is longer ends there */
@@ -39,11 +39,11 @@ static size_t kept_bytes(const char *value, size_t len) {
 }
 
 static const char *copy_value(arena *memory, const char *value, size_t len) {
-    char printable[CLAIM_VALUE_BYTES_MAX * ESCAPE_BYTES_PER_BYTE + sizeof CUT_NOTE];
+    char printable[(size_t)CLAIM_VALUE_BYTES_MAX * ESCAPE_BYTES_PER_BYTE + sizeof cut_note];
     const size_t kept = kept_bytes(value, len);
-    text_escape(printable, sizeof printable - strlen(CUT_NOTE), value, kept);
+    text_escape(printable, sizeof printable - strlen(cut_note), value, kept);
     if (kept < len) {
-        memcpy(printable + strlen(printable), CUT_NOTE, sizeof CUT_NOTE);
+        memcpy(printable + strlen(printable), cut_note, sizeof cut_note);
     }
     return arena_copy_text(memory, printable, strlen(printable));
 }

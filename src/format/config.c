@@ -20,7 +20,7 @@ typedef struct code_request {
 static weir_code note_code(void *context, document *source, const json_token *key, bool *taken,
                            weir_error *err) {
     (void)err;
-    (void)taken;
+    *taken = false; /* it is a claim as well */
     code_request *request = context;
     if (json_token_is(key, "auto_map")) {
         *request = (code_request){.is_made = true, .at = document_place(source, key->offset)};

@@ -74,7 +74,7 @@ typedef struct magic {
     const char *format;
 } magic;
 
-static const magic MAGICS[] = {
+static const magic magics[] = {
     {0, 4, "GGUF", "gguf"},
     {0, 6, "\x93NUMPY", "npy"},
     {0, 8, "\x89HDF\r\n\x1a\n", "hdf5"},
@@ -102,8 +102,8 @@ static const magic MAGICS[] = {
 };
 
 static const char *find_magic(const head *top) {
-    for (size_t i = 0; i < sizeof MAGICS / sizeof *MAGICS; i++) {
-        const magic *row = &MAGICS[i];
+    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
+        const magic *row = &magics[i];
         if (top->len >= row->offset + row->len &&
             memcmp(top->bytes + row->offset, row->bytes, row->len) == 0) {
             return row->format;
@@ -273,7 +273,7 @@ typedef struct name_rule {
     const char *format;
 } name_rule;
 
-static const name_rule NAMES[] = {
+static const name_rule name_rules[] = {
     {"config.json", "config"},
     {"generation_config.json", "generation_config"},
     {"preprocessor_config.json", "preprocessor_config"},
@@ -323,8 +323,8 @@ static const name_rule NAMES[] = {
 };
 
 static const char *find_name(const char *path) {
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        const name_rule *row = &NAMES[i];
+    for (size_t i = 0; i < sizeof name_rules / sizeof *name_rules; i++) {
+        const name_rule *row = &name_rules[i];
         const bool matches = row->pattern[0] == '*' ? path_has_suffix(path, row->pattern + 1)
                                                     : !strcmp(path_base(path), row->pattern);
         if (matches) {
@@ -357,7 +357,7 @@ typedef struct promise {
     const char *kept_by[8];
 } promise;
 
-static const promise PROMISES[] = {
+static const promise promises[] = {
     {".safetensors", "a .safetensors file", {NULL}},
     {".gguf", "a .gguf file", {NULL}},
     {".json", "a .json file", {NULL}},
@@ -389,16 +389,16 @@ static const char *find_broken_promise(const char *path, const char *format) {
     if (!is_archive_or_code(format)) {
         return NULL;
     }
-    for (size_t i = 0; i < sizeof PROMISES / sizeof *PROMISES; i++) {
-        if (path_has_suffix(path, PROMISES[i].suffix)) {
-            return is_one_of(format, PROMISES[i].kept_by) ? NULL : PROMISES[i].text;
+    for (size_t i = 0; i < sizeof promises / sizeof *promises; i++) {
+        if (path_has_suffix(path, promises[i].suffix)) {
+            return is_one_of(format, promises[i].kept_by) ? NULL : promises[i].text;
         }
     }
     return NULL;
 }
 
 /* A document that no name explains is explained by the keys at its top. */
-static const char *KEY_FORMATS[][2] = {
+static const char *key_formats[][2] = {
     {"chat_template", "chat_template"},
     {"merge_method", "mergekit_config"},
 };
@@ -414,9 +414,9 @@ static weir_code find_key(const char **out, document *source, weir_error *err) {
         if (token.kind != JSON_KEY) {
             return WEIR_OK;
         }
-        for (size_t i = 0; i < sizeof KEY_FORMATS / sizeof *KEY_FORMATS; i++) {
-            if (json_token_is(&token, KEY_FORMATS[i][0])) {
-                *out = KEY_FORMATS[i][1];
+        for (size_t i = 0; i < sizeof key_formats / sizeof *key_formats; i++) {
+            if (json_token_is(&token, key_formats[i][0])) {
+                *out = key_formats[i][1];
                 return WEIR_OK;
             }
         }

@@ -32,7 +32,7 @@ enum {
     TEMPLATE_COUNT_MAX = 256,
 };
 
-static const char TEMPLATE_KEY[] = "tokenizer.chat_template";
+static const char template_key[] = "tokenizer.chat_template";
 
 /* What every step of one call needs. */
 typedef struct reading {
@@ -144,12 +144,12 @@ static weir_code read_scalar(const reading *in, const pair *item, weir_error *er
 
 /* "tokenizer.chat_template" is the default one, "tokenizer.chat_template.NAME" is NAME. */
 static const char *find_template_name(const pair *item) {
-    const size_t prefix = strlen(TEMPLATE_KEY);
-    if (key_is(item, TEMPLATE_KEY)) {
+    const size_t prefix = strlen(template_key);
+    if (key_is(item, template_key)) {
         return "default";
     }
     const bool is_named = item->key.len > prefix + 1 &&
-                          memcmp(item->key.text, TEMPLATE_KEY, prefix) == 0 &&
+                          memcmp(item->key.text, template_key, prefix) == 0 &&
                           item->key.text[prefix] == '.';
     return is_named ? item->label + prefix + 1 : NULL;
 }

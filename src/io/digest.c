@@ -51,5 +51,5 @@ void digest_format(char out[static DIGEST_TEXT_BYTES], const uint8_t hash[static
         out[2 * i] = digits[hash[i] >> 4];
         out[2 * i + 1] = digits[hash[i] & 15];
     }
-    out[2 * DIGEST_BYTES] = '\0';
+    out[DIGEST_TEXT_BYTES - 1] = '\0';
 }

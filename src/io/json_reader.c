@@ -262,25 +262,34 @@ static size_t plain_end(const json_reader *reader) {
     return i;
 }
 
+static bool is_between(unsigned value, unsigned least, unsigned most) {
+    return value >= least && value <= most;
+}
+
+/* The bytes of a character of more than one that begins with `lead`; 0 when none does. */
+static size_t character_bytes_of(unsigned lead) {
+    return is_between(lead, 0xC2, 0xDF)   ? 2
+           : is_between(lead, 0xE0, 0xEF) ? 3
+           : is_between(lead, 0xF0, 0xF4) ? 4
+                                          : 0;
+}
+
 /* The length of the well-formed character of 2 to 4 bytes at the cursor; 0 when it is none. */
 static size_t character_bytes(const json_reader *reader) {
     const unsigned char *c = (const unsigned char *)reader->window + reader->cursor;
     const size_t left = reader->filled - reader->cursor;
     const unsigned lead = c[0];
-    const size_t len = lead >= 0xC2 && lead <= 0xDF   ? 2
-                       : lead >= 0xE0 && lead <= 0xEF ? 3
-                       : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                      : 0;
+    const size_t len = character_bytes_of(lead);
     if (len == 0 || left < len) {
         return 0;
     }
     const unsigned least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     const unsigned most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    if (c[1] < least || c[1] > most) {
+    if (!is_between(c[1], least, most)) {
         return 0;
     }
     for (size_t i = 2; i < len; i++) {
-        if (c[i] < 0x80 || c[i] > 0xBF) {
+        if (!is_between(c[i], 0x80, 0xBF)) {
             return 0;
         }
     }

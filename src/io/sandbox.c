@@ -107,6 +107,7 @@ static const char *const network_paths[] = {
 
 /* There in a build with a leak checker alone, which reads and traces its own process at exit. */
 static const char *const leak_checker_paths[] = {"/proc/self"};
+/* NOLINTNEXTLINE(readability-identifier-naming): the name is the leak checker's. */
 extern void __lsan_do_leak_check(void) __attribute__((weak));
 
 long sandbox_kernel(long number, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d) {

@@ -448,7 +448,8 @@ static void judge_repetition(hazard_scan *scan, size_t i) {
     }
 }
 
-static void judge_loops(hazard_scan *scan, const hazard_statement *statement) {
+/* The counts of the ranges in a statement, multiplied. */
+static double multiply_ranges(const hazard_scan *scan, const hazard_statement *statement) {
     double product = 1;
     for (size_t i = statement->begin; i < statement->end; i++) {
         if (hazard_is(scan, i, "range") && hazard_is(scan, i + 1, "(")) {
@@ -456,6 +457,11 @@ static void judge_loops(hazard_scan *scan, const hazard_statement *statement) {
             product *= count > 1 ? count : 1;
         }
     }
+    return product;
+}
+
+static void judge_loops(hazard_scan *scan, const hazard_statement *statement) {
+    const double product = multiply_ranges(scan, statement);
     const bool is_for = !statement->is_output && hazard_is(scan, statement->begin, "for");
     if (!statement->is_output && hazard_is(scan, statement->begin, "endfor") &&
         scan->loop_depth > 0) {

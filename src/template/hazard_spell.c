@@ -416,7 +416,7 @@ static void remember_texts(hazard_scan *scan, const hazard_statement *statement)
         if ((is_key || is_name) && hazard_token(scan, i + 2)->kind == TEMPLATE_STRING) {
             WEIR_CLEANUP(text_buffer_release) text_buffer text = {0};
             decode_token(scan, i + 2, &text);
-            set_variable(scan, name->text + is_key, name->len - 2u * is_key,
+            set_variable(scan, name->text + is_key, name->len - (is_key ? 2 : 0),
                          text.data ? text.data : "", text.len, NAN);
         }
     }

@@ -182,18 +182,19 @@ static weir_code add_item(resolve *work, const module_pair *pair, const tensor_v
     return WEIR_OK;
 }
 
+static void view_list_release_cleanup(view_list *list) {
+    free(list->items);
+}
+
 static weir_code resolve_module(resolve *work, size_t a_index, weir_error *err) {
     module_pair pair;
     role_match match = {0};
-    WEIR_CLEANUP(free) tensor_view *owned = NULL;
-    view_list parts = {0};
+    WEIR_CLEANUP(view_list_release) view_list parts = {0};
     if (!read_pair(&pair, work, a_index)) {
         work->out->unresolved++;
         return WEIR_OK;
     }
-    const weir_code code = split_weight(&parts, &match, work, &pair, err);
-    owned = parts.items;
-    WEIR_TRY(code);
+    WEIR_TRY(split_weight(&parts, &match, work, &pair, err));
     bool all_found = parts.count > 0;
     for (size_t i = 0; i < parts.count; i++) {
         WEIR_CLEANUP(text_buffer_release) text_buffer text = {0};
