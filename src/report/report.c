@@ -26,7 +26,8 @@ weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) 
 }
 
 static paint painter(FILE *stream, const weir_style *style, bool *is_short) {
-    paint out = {.stream = stream, .style = style ? *style : (weir_style){0}, .is_short = is_short};
+    paint out = {.stream = stream, .style = style ? *style : (weir_style){0}};
+    out.is_short = is_short;
     if (out.style.verbosity < 0) {
         out.style.width = INT_MAX; /* one verdict, one line: for programs that read lines */
     }
