@@ -44,7 +44,11 @@ static weir_code add(const spot *here, const dotted_name *name, const char *valu
         return weir_fail(err, WEIR_ERR_LIMIT, tree->source->file, at.text, "at most 65536 values",
                          "more");
     }
-    return claims_add(tree->target, name->text, value, len, tree->source->file, at.text, err);
+    return claims_add(
+        tree->target,
+        &(weir_claim){
+            .name = name->text, .value = value, .file = tree->source->file, .at = at.text},
+        len, err);
 }
 
 static const char *scalar_text(const json_token *token, size_t *len) {

@@ -48,17 +48,16 @@ static const char *copy_value(arena *memory, const char *value, size_t len) {
     return arena_copy_text(memory, printable, strlen(printable));
 }
 
-weir_code claims_add(claims *list, const char *name, const char *value, size_t value_len,
-                     const char *file, const char *at, weir_error *err) {
+weir_code claims_add(claims *list, const weir_claim *claim, size_t value_len, weir_error *err) {
     void *items = list->items;
     if (!checked_grow(&items, &list->capacity, list->count, sizeof *list->items)) {
         return weir_fail_nomem(err);
     }
     list->items = items;
-    const weir_claim copy = {.name = copy_label(&list->memory, name),
-                             .value = copy_value(&list->memory, value, value_len),
-                             .file = copy_label(&list->memory, file),
-                             .at = copy_label(&list->memory, at)};
+    const weir_claim copy = {.name = copy_label(&list->memory, claim->name),
+                             .value = copy_value(&list->memory, claim->value, value_len),
+                             .file = copy_label(&list->memory, claim->file),
+                             .at = copy_label(&list->memory, claim->at)};
     if (!copy.name || !copy.value || !copy.file || !copy.at) {
         return weir_fail_nomem(err);
     }

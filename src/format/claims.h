@@ -29,10 +29,9 @@ typedef struct claims {
 
 /**
  * Add a claim; everything is copied and made printable, a value over CLAIM_VALUE_BYTES_MAX is cut.
- * @param at  place inside the file, may be NULL
+ * @param claim  its `value` has `value_len` bytes, of which any may be NUL; `at` may be NULL
  */
-weir_code claims_add(claims *list, const char *name, const char *value, size_t value_len,
-                     const char *file, const char *at, weir_error *err);
+weir_code claims_add(claims *list, const weir_claim *claim, size_t value_len, weir_error *err);
 
 /** @return the value of the first claim of that name, or NULL. Borrowed. */
 const char *claims_find(const claims *list, const char *name);

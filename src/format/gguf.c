@@ -258,8 +258,8 @@ static void remark_info(const info *read, const char *file, weir_findings *findi
     }
 }
 
-static weir_code read_infos(checkpoint *model, layout *data, byte_reader *bytes, uint64_t count,
-                            uint32_t file, weir_findings *findings, weir_error *err) {
+static weir_code read_infos(layout *data, const part *in, uint32_t file, byte_reader *bytes,
+                            uint64_t count, weir_error *err) {
     const char *name = weir_source_name(bytes->source);
     for (uint64_t i = 0; i < count; i++) {
         info read = {0};
@@ -268,9 +268,9 @@ static weir_code read_infos(checkpoint *model, layout *data, byte_reader *bytes,
         WEIR_TRY(read_type(&read, bytes, err));
         WEIR_TRY(read_offset(&read, data, bytes, err));
         if (!read.is_left_out) {
-            WEIR_TRY(add_tensor(model, &read, file, data, err));
+            WEIR_TRY(add_tensor(in->model, &read, file, data, err));
         }
-        remark_info(&read, name, findings);
+        remark_info(&read, name, in->findings);
     }
     gguf_name again;
     if (gguf_names_find_repeated(&data->names, &again)) {
@@ -316,12 +316,12 @@ static void remark_trailing(const weir_source *source, uint64_t data_end, weir_f
     }
 }
 
-static weir_code read_tensors(checkpoint *model, byte_reader *bytes, uint64_t count,
-                              const gguf_metadata *metadata, uint32_t file, weir_findings *findings,
-                              weir_error *err) {
-    const size_t first = model->tensors.count;
-    WEIR_CLEANUP(layout_release) layout data = {.alignment = metadata->alignment};
-    WEIR_TRY(read_infos(model, &data, bytes, count, file, findings, err));
+static weir_code read_tensors(const part *in, uint32_t file, byte_reader *bytes, uint64_t count,
+                              uint64_t alignment, weir_error *err) {
+    const tensor_table *tensors = &in->model->tensors;
+    const size_t first = tensors->count;
+    WEIR_CLEANUP(layout_release) layout data = {.alignment = alignment};
+    WEIR_TRY(read_infos(&data, in, file, bytes, count, err));
     uint64_t data_begin;
     uint64_t data_end;
     if (!checked_align_u64(&data_begin, byte_reader_offset(bytes), data.alignment) ||
@@ -330,9 +330,9 @@ static weir_code read_tensors(checkpoint *model, byte_reader *bytes, uint64_t co
                          at_byte(byte_reader_offset(bytes)).text, "data that end before 2^64",
                          "more");
     }
-    WEIR_TRY(place_tensors(model->tensors.items + first, model->tensors.count - first, data_begin,
-                           bytes->source, err));
-    remark_trailing(bytes->source, data_end, findings);
+    WEIR_TRY(
+        place_tensors(tensors->items + first, tensors->count - first, data_begin, in->source, err));
+    remark_trailing(in->source, data_end, in->findings);
     return WEIR_OK;
 }
 
@@ -367,30 +367,28 @@ static gguf_split find_split(const gguf_metadata *metadata) {
     return split;
 }
 
-static weir_code read_file(checkpoint *model, gguf_split *split, byte_reader *bytes, uint32_t file,
-                           const checkpoint_options *options, weir_findings *findings,
+static weir_code read_file(gguf_split *split, const part *in, uint32_t file, byte_reader *bytes,
                            weir_error *err) {
+    checkpoint *model = in->model;
     header counts;
     WEIR_TRY(read_header(&counts, bytes, err));
     WEIR_CLEANUP(gguf_metadata_release) gguf_metadata metadata = {0};
-    WEIR_TRY(gguf_metadata_read(&metadata, model, bytes, counts.pairs, options, findings, err));
+    WEIR_TRY(gguf_metadata_read(&metadata, in, bytes, counts.pairs, err));
     const size_t first = model->tensors.count;
-    WEIR_TRY(read_tensors(model, bytes, counts.tensors, &metadata, file, findings, err));
+    WEIR_TRY(read_tensors(in, file, bytes, counts.tensors, metadata.alignment, err));
     WEIR_TRY(gguf_shape_fill(&model->shape, &model->memory, &metadata, err));
     *split = find_split(&metadata);
     find_tied_head(model, first, &metadata, split->count > 1);
     return WEIR_OK;
 }
 
-weir_code gguf_read(checkpoint *model, gguf_split *split, weir_source *source, uint32_t file,
-                    const checkpoint_options *options, weir_findings *findings, weir_error *err) {
-    static const checkpoint_options defaults = {0};
+weir_code gguf_read(gguf_split *split, const part *in, uint32_t file, weir_error *err) {
+    checkpoint *model = in->model;
     const size_t first = model->tensors.count;
     const vocabulary before = model->vocabulary;
     WEIR_CLEANUP(byte_reader_release) byte_reader bytes = {0};
-    WEIR_TRY(byte_reader_init(&bytes, source, 0, weir_source_size(source), err));
-    const weir_code code =
-        read_file(model, split, &bytes, file, options ? options : &defaults, findings, err);
+    WEIR_TRY(byte_reader_init(&bytes, in->source, 0, weir_source_size(in->source), err));
+    const weir_code code = read_file(split, in, file, &bytes, err);
     if (code != WEIR_OK) {
         model->tensors.count = first;
         model->vocabulary = before;

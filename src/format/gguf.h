@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "format/checkpoint.h"
+#include "format/parts.h"
 
 /** What a file says about the split that it is a part of; all 0 for a whole file. */
 typedef struct gguf_split {
@@ -19,14 +19,13 @@ typedef struct gguf_split {
 /**
  * Read header, metadata and tensor infos; no tensor data is touched.
  *
- * Fills, in `model`: tensors (file = `file`); claims "gguf.KEY" (arrays as "[N] first, second ...",
- * the text of a chat template left out); templates (tokenizer.chat_template and
+ * Fills, in `in->model`: tensors (file = `file`); claims "gguf.KEY" (arrays as "[N] first, second
+ * ...", the text of a chat template left out); templates (tokenizer.chat_template and
  * tokenizer.chat_template.NAME); vocabulary, unless there is one already; shape, unless its
  * architecture is known already. The arrays templates, tokens and all texts live in model->memory.
  *
- * @param split    receives split.no, split.count, split.tensors.count
- * @param file     index that the tensors get
- * @param options  NULL for defaults
+ * @param split  receives split.no, split.count, split.tensors.count
+ * @param file   index that the tensors get
  * @return WEIR_OK; WEIR_ERR_FORMAT with the byte; WEIR_ERR_LIMIT; WEIR_ERR_UNSUPPORTED (version 1,
  *         big-endian); WEIR_ERR_IO; WEIR_ERR_NOMEM. On failure no tensors of this file and no
  *         vocabulary stay; claims and templates do, for they are worth showing.
@@ -34,8 +33,7 @@ typedef struct gguf_split {
  * Cost: one sequential read of what precedes the data; 64 KiB and what is kept.
  * Source: ggml/docs/gguf.md; llama.cpp ggml/src/gguf.cpp for what is refused; docs/formats/gguf.md.
  */
-weir_code gguf_read(checkpoint *model, gguf_split *split, weir_source *source, uint32_t file,
-                    const checkpoint_options *options, weir_findings *findings, weir_error *err);
+weir_code gguf_read(gguf_split *split, const part *in, uint32_t file, weir_error *err);
 
 /** A file name "PREFIX-00002-of-00003.gguf", taken apart. */
 typedef struct gguf_split_name {

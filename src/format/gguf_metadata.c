@@ -75,8 +75,11 @@ static weir_code add_claim(const reading *in, const pair *item, const char *valu
                            weir_error *err) {
     char name[sizeof "gguf." + LABEL_BYTES_MAX];
     (void)snprintf(name, sizeof name, "gguf.%s", item->label);
-    return claims_add(&in->model->claims, name, value, len, in->file,
-                      at_byte(item->key.offset).text, err);
+    return claims_add(
+        &in->model->claims,
+        &(weir_claim){
+            .name = name, .value = value, .file = in->file, .at = at_byte(item->key.offset).text},
+        len, err);
 }
 
 /* A string's length, which was checked against what is left of the file. */
@@ -461,9 +464,9 @@ static weir_code read_pair(const reading *in, gguf_names *keys, weir_error *err)
     return read_string(in, &item, err);
 }
 
-weir_code gguf_metadata_read(gguf_metadata *out, checkpoint *model, byte_reader *bytes,
-                             uint64_t count, const checkpoint_options *options,
-                             weir_findings *findings, weir_error *err) {
+weir_code gguf_metadata_read(gguf_metadata *out, const part *whole, byte_reader *bytes,
+                             uint64_t count, weir_error *err) {
+    checkpoint *model = whole->model;
     const char *name = weir_source_name(bytes->source);
     if (count > GGUF_KEY_COUNT_MAX) {
         return weir_fail(err, WEIR_ERR_LIMIT, name, at_byte(byte_reader_offset(bytes)).text,
@@ -472,8 +475,8 @@ weir_code gguf_metadata_read(gguf_metadata *out, checkpoint *model, byte_reader 
     reading in = {.out = out,
                   .model = model,
                   .bytes = bytes,
-                  .options = options,
-                  .findings = findings,
+                  .options = whole->options,
+                  .findings = whole->findings,
                   .file = arena_copy_text(&model->memory, name, strlen(name)),
                   .fills_vocabulary = model->vocabulary.file == NULL};
     if (!in.file) {

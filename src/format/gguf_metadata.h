@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "format/checkpoint.h"
+#include "format/parts.h"
 #include "io/byte_reader.h"
 
 /** A whole number or truth value, or an array of them that are all the same. */
@@ -33,12 +33,11 @@ enum { GGUF_PAIR_BYTES_MIN = 8 + 1 + 4 + 1 };
 
 /**
  * Read `count` pairs at the cursor into `out` and into the claims, templates and vocabulary of
- * `model`.
+ * `whole->model`.
  * @return WEIR_OK; WEIR_ERR_FORMAT with the byte; WEIR_ERR_LIMIT; WEIR_ERR_IO; WEIR_ERR_NOMEM
  */
-weir_code gguf_metadata_read(gguf_metadata *out, checkpoint *model, byte_reader *bytes,
-                             uint64_t count, const checkpoint_options *options,
-                             weir_findings *findings, weir_error *err);
+weir_code gguf_metadata_read(gguf_metadata *out, const part *whole, byte_reader *bytes,
+                             uint64_t count, weir_error *err);
 
 /** @return whether the key holds a non-negative whole number that fits 64 bits. */
 bool gguf_metadata_find(const gguf_metadata *metadata, const char *key, uint64_t *out);

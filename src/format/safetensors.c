@@ -278,8 +278,12 @@ static weir_code keep_claim(header *reading, const char *key, const json_token *
     }
     char name[METADATA_NAME_BYTES_MAX];
     (void)snprintf(name, sizeof name, "safetensors.%s", key);
-    return claims_add(reading->metadata, name, value->text, value->len, file_name(reading),
-                      at_byte(value->offset).text, err);
+    return claims_add(reading->metadata,
+                      &(weir_claim){.name = name,
+                                    .value = value->text,
+                                    .file = file_name(reading),
+                                    .at = at_byte(value->offset).text},
+                      value->len, err);
 }
 
 static void check_active(header *reading, const char *key, const json_token *value) {
@@ -821,20 +825,20 @@ static weir_code read_whole(header *reading, weir_error *err) {
     return check_layout(reading, err);
 }
 
-weir_code safetensors_read(tensor_table *table, claims *metadata, weir_source *source,
-                           uint32_t file, bool lenient, weir_findings *findings, weir_error *err) {
+weir_code safetensors_read(const safetensors_target *target, weir_source *source, bool lenient,
+                           weir_error *err) {
     WEIR_CLEANUP(header_release)
-    header reading = {.table = table,
-                      .metadata = metadata,
+    header reading = {.table = target->table,
+                      .metadata = target->metadata,
                       .source = source,
-                      .findings = findings,
+                      .findings = target->findings,
                       .lenient = lenient,
-                      .file = file,
-                      .first = table->count};
+                      .file = target->file,
+                      .first = target->table->count};
     const weir_code code = read_whole(&reading, err);
     add_counts(&reading);
     if (code != WEIR_OK) {
-        table->count = reading.first;
+        reading.table->count = reading.first;
     }
     return code;
 }

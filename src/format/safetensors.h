@@ -10,19 +10,25 @@
 #include "format/tensor_table.h"
 #include "io/source.h"
 
+/** What the header of a file is read into. */
+typedef struct safetensors_target {
+    tensor_table *table;     /**< tensors are added with file = `file`; a failure takes them back */
+    claims *metadata;        /**< gets "safetensors.KEY" claims of __metadata__; may be NULL */
+    weir_findings *findings; /**< may be NULL */
+    uint32_t file;
+} safetensors_target;
+
 /**
  * Read the header; no tensor data is touched.
  *
- * @param table     tensors are added with file = `file`; on failure what was added is taken back
- * @param metadata  receives "safetensors.KEY" claims of __metadata__; may be NULL
- * @param lenient   accept what the reference library accepts (duplicate keys, leading space,
+ * @param lenient  accept what the reference library accepts (duplicate keys, leading space,
  * unknown fields, NUL in names ...), each deviation a finding
  * @return WEIR_OK; WEIR_ERR_FORMAT with the byte; WEIR_ERR_LIMIT; WEIR_ERR_IO; WEIR_ERR_NOMEM
  * Cost: O(header) time; memory is the table's own (about 100 bytes a tensor).
  * Source: huggingface/safetensors README.md "Format" and safetensors/src/tensor.rs.
  */
-weir_code safetensors_read(tensor_table *table, claims *metadata, weir_source *source,
-                           uint32_t file, bool lenient, weir_findings *findings, weir_error *err);
+weir_code safetensors_read(const safetensors_target *target, weir_source *source, bool lenient,
+                           weir_error *err);
 
 /** What a model.safetensors.index.json says. Zero-initialise; release with
  * safetensors_index_release(). */

@@ -374,8 +374,10 @@ static weir_code take_member(void *context, document *source, const json_token *
 static weir_code claim_number(const part *in, const char *name, uint64_t number, weir_error *err) {
     char text[24];
     const int len = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    return claims_add(&in->model->claims, name, text, (size_t)len, weir_source_name(in->source),
-                      NULL, err);
+    return claims_add(
+        &in->model->claims,
+        &(weir_claim){.name = name, .value = text, .file = weir_source_name(in->source)},
+        (size_t)len, err);
 }
 
 static weir_code set_model(vocabulary *target, arena *memory, const char *name, weir_error *err) {

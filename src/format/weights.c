@@ -48,11 +48,12 @@ static size_t find_path(const checkpoint *model, const char *path) {
 static weir_code read_header(loader *state, checkpoint *target, size_t index, gguf_split *split,
                              weir_source *source, weir_error *err) {
     if (is_format(&state->model->files[index], "gguf")) {
-        return gguf_read(target, split, source, (uint32_t)index, state->options, state->findings,
-                         err);
+        const part whole = {target, source, state->options, state->findings};
+        return gguf_read(split, &whole, (uint32_t)index, err);
     }
-    return safetensors_read(&target->tensors, &target->claims, source, (uint32_t)index,
-                            state->options->lenient, state->findings, err);
+    const safetensors_target into = {&target->tensors, &target->claims, state->findings,
+                                     (uint32_t)index};
+    return safetensors_read(&into, source, state->options->lenient, err);
 }
 
 static const char *malformed_id(const checkpoint_file *file) {

@@ -49,7 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     checkpoint model = {0};
     if (weir_source_open_memory(&source, data, size, "f", NULL) == WEIR_OK &&
         weir_findings_new(&findings, NULL) == WEIR_OK) {
-        const weir_code code = gguf_read(&model, &split, source, 0, NULL, findings, &err);
+        static const checkpoint_options options = {0};
+        const part whole = {&model, source, &options, findings};
+        const weir_code code = gguf_read(&split, &whole, 0, &err);
         require(code == WEIR_OK || (model.tensors.count == 0 && err.found[0] != '\0'));
         check_tensors(&model, size);
         check_texts(&model);

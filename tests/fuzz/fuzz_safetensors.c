@@ -25,7 +25,9 @@ static weir_code read_file(tensor_table *table, weir_source *source, bool lenien
     check(weir_findings_new(&findings, NULL) == WEIR_OK);
     claims metadata = {0};
     weir_error err = {0};
-    const weir_code code = safetensors_read(table, &metadata, source, 0, lenient, findings, &err);
+    const weir_code code = safetensors_read(
+        &(safetensors_target){.table = table, .metadata = &metadata, .findings = findings}, source,
+        lenient, &err);
     claims_release(&metadata);
     if (code != WEIR_OK) {
         check(code == err.code && err.at[0] != '\0' && err.found[0] != '\0');

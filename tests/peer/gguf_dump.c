@@ -70,7 +70,9 @@ int main(int argc, char **argv) {
         code = weir_findings_new(&findings, &err);
     }
     if (code == WEIR_OK) {
-        code = gguf_read(&model, &split, source, 0, NULL, findings, &err);
+        static const checkpoint_options options = {0};
+        const part whole = {&model, source, &options, findings};
+        code = gguf_read(&split, &whole, 0, &err);
     }
     if (code == WEIR_OK) {
         print_model(&model, &split);

@@ -26,7 +26,8 @@ static weir_code read_file(weir_source *source, bool lenient, size_t *count,
         return code;
     }
     tensor_table table = {0};
-    code = safetensors_read(&table, NULL, source, 0, lenient, findings, err);
+    code = safetensors_read(&(safetensors_target){.table = &table, .findings = findings}, source,
+                            lenient, err);
     *count = table.count;
     tensor_table_release(&table);
     return code;

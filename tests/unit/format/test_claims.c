@@ -7,7 +7,9 @@
 #include "format/claims.h"
 
 static void add(claims *list, const char *name, const char *value) {
-    assert_int_equal(claims_add(list, name, value, strlen(value), "a.gguf", NULL, NULL), WEIR_OK);
+    assert_int_equal(claims_add(list, &(weir_claim){.name = name, .value = value, .file = "a.gguf"},
+                                strlen(value), NULL),
+                     WEIR_OK);
 }
 
 static void the_first_claim_of_a_name_is_found(void **state) {
@@ -63,8 +65,11 @@ static void values_are_made_printable(void **state) {
     claims list = {0};
     static const char value[] = {'a', '\0', '\x1b', '[', '\xff'};
 
-    assert_int_equal(claims_add(&list, "k\n", value, sizeof value, "f\r", "byte 1\t", NULL),
-                     WEIR_OK);
+    assert_int_equal(
+        claims_add(&list,
+                   &(weir_claim){.name = "k\n", .value = value, .file = "f\r", .at = "byte 1\t"},
+                   sizeof value, NULL),
+        WEIR_OK);
 
     assert_string_equal(list.items[0].value, "a\\x00\\x1B[\\xFF");
     assert_string_equal(list.items[0].name, "k\\x0A");
@@ -80,8 +85,12 @@ static void a_value_at_the_limit_is_whole_and_a_longer_one_says_it_was_cut(void 
     char *value = malloc(LEN);
     memset(value, 'v', LEN);
 
-    assert_int_equal(claims_add(&list, "whole", value, LEN - 1, "f", NULL, NULL), WEIR_OK);
-    assert_int_equal(claims_add(&list, "cut", value, LEN, "f", NULL, NULL), WEIR_OK);
+    assert_int_equal(claims_add(&list, &(weir_claim){.name = "whole", .value = value, .file = "f"},
+                                LEN - 1, NULL),
+                     WEIR_OK);
+    assert_int_equal(
+        claims_add(&list, &(weir_claim){.name = "cut", .value = value, .file = "f"}, LEN, NULL),
+        WEIR_OK);
 
     assert_int_equal(strlen(list.items[0].value), CLAIM_VALUE_BYTES_MAX);
     assert_int_equal(list.items[1].value[CLAIM_VALUE_BYTES_MAX - 1], 'v');
@@ -98,7 +107,9 @@ static void a_cut_splits_no_character(void **state) {
     memset(value, 'v', LEN);
     memcpy(value + CLAIM_VALUE_BYTES_MAX - 1, "\xE2\x82\xAC", 3); /* the euro sign */
 
-    assert_int_equal(claims_add(&list, "cut", value, LEN, "f", NULL, NULL), WEIR_OK);
+    assert_int_equal(
+        claims_add(&list, &(weir_claim){.name = "cut", .value = value, .file = "f"}, LEN, NULL),
+        WEIR_OK);
 
     assert_string_equal(list.items[0].value + CLAIM_VALUE_BYTES_MAX - 1, " [cut]");
     free(value);
@@ -110,7 +121,8 @@ static void control_bytes_alone_still_fit(void **state) {
     claims list = {0};
     char *value = calloc(1, CLAIM_VALUE_BYTES_MAX);
 
-    assert_int_equal(claims_add(&list, "nul", value, CLAIM_VALUE_BYTES_MAX, "f", NULL, NULL),
+    assert_int_equal(claims_add(&list, &(weir_claim){.name = "nul", .value = value, .file = "f"},
+                                CLAIM_VALUE_BYTES_MAX, NULL),
                      WEIR_OK);
 
     assert_int_equal(strlen(list.items[0].value), 4 * CLAIM_VALUE_BYTES_MAX);

@@ -95,6 +95,14 @@ typedef struct fixture {
     weir_code code;
 } fixture;
 
+/* gguf_read() into what `result` holds. */
+static weir_code read_into(fixture *result, weir_source *source, uint32_t file,
+                           const checkpoint_options *options) {
+    static const checkpoint_options defaults = {0};
+    const part whole = {&result->model, source, options ? options : &defaults, result->findings};
+    return gguf_read(&result->split, &whole, file, &result->err);
+}
+
 static fixture *read_bytes(const void *bytes, size_t len, const checkpoint_options *options) {
     fixture *result = calloc(1, sizeof *result);
     /* A copy of exactly that size, so that a sanitizer sees a read past it. */
@@ -103,8 +111,7 @@ static fixture *read_bytes(const void *bytes, size_t len, const checkpoint_optio
     weir_source *source = NULL;
     assert_int_equal(weir_findings_new(&result->findings, NULL), WEIR_OK);
     assert_int_equal(weir_source_open_memory(&source, exact, len, "a.gguf", NULL), WEIR_OK);
-    result->code = gguf_read(&result->model, &result->split, source, 7, options, result->findings,
-                             &result->err);
+    result->code = read_into(result, source, 7, options);
     weir_source_free(source);
     free(exact);
     return result;
@@ -258,8 +265,7 @@ static void a_vocabulary_that_is_there_already_stays(void **state) {
         (vocabulary){.tokens = tokens, .count = 1, .file = "tokenizer.json", .model = "BPE"};
     assert_int_equal(weir_source_open_memory(&source, out.bytes, out.len, "a.gguf", NULL), WEIR_OK);
 
-    assert_int_equal(gguf_read(&result->model, &result->split, source, 0, NULL, NULL, NULL),
-                     WEIR_OK);
+    assert_int_equal(read_into(result, source, 0, NULL), WEIR_OK);
 
     assert_string_equal(result->model.vocabulary.file, "tokenizer.json");
     assert_string_equal(result->model.vocabulary.tokens[0], "kept");
@@ -682,8 +688,7 @@ static fixture *read_sparse(writer *head) {
     assert_int_equal(weir_findings_new(&result->findings, NULL), WEIR_OK);
     assert_int_equal(weir_source_open_custom(&source, &ops, head, 1ull << 40, "a.gguf", NULL),
                      WEIR_OK);
-    result->code =
-        gguf_read(&result->model, &result->split, source, 0, NULL, result->findings, &result->err);
+    result->code = read_into(result, source, 0, NULL);
     weir_source_free(source);
     return result;
 }
@@ -1048,9 +1053,7 @@ static void a_file_that_fails_leaves_earlier_tensors_alone(void **state) {
     assert_int_equal(weir_source_open_memory(&source, out.bytes, out.len - 1, "b.gguf", NULL),
                      WEIR_OK);
 
-    assert_int_equal(
-        gguf_read(&result->model, &result->split, source, 8, NULL, result->findings, &result->err),
-        WEIR_ERR_FORMAT);
+    assert_int_equal(read_into(result, source, 8, NULL), WEIR_ERR_FORMAT);
 
     assert_int_equal(result->model.tensors.count, 2);
     assert_int_equal(result->model.tensors.items[1].file, 7);
@@ -1081,8 +1084,7 @@ static weir_verdict verdict_on(const char *path) {
     fixture *result = calloc(1, sizeof *result);
     assert_int_equal(weir_findings_new(&result->findings, NULL), WEIR_OK);
     assert_int_equal(weir_source_open_file(&source, AT_FDCWD, path, "a.gguf", NULL), WEIR_OK);
-    result->code =
-        gguf_read(&result->model, &result->split, source, 0, NULL, result->findings, &result->err);
+    result->code = read_into(result, source, 0, NULL);
     if (result->code == WEIR_OK) {
         verdict = findings_verdict(result->findings, "a.gguf", WEIR_VERDICT_CLEAN);
         if (strstr(strrchr(path, '/'), "template") != NULL) {

@@ -26,8 +26,10 @@ static void read_bytes(outcome *out, const void *bytes, size_t len, bool lenient
     *out = (outcome){0};
     assert_int_equal(weir_findings_new(&out->findings, NULL), WEIR_OK);
     assert_int_equal(weir_source_open_memory(&source, bytes, len, "m.safetensors", NULL), WEIR_OK);
-    out->code =
-        safetensors_read(&out->table, &out->metadata, source, 3, lenient, out->findings, &out->err);
+    out->code = safetensors_read(
+        &(safetensors_target){
+            .table = &out->table, .metadata = &out->metadata, .findings = out->findings, .file = 3},
+        source, lenient, &out->err);
     if (out->code != WEIR_OK) {
         findings_add_error(out->findings, "safetensors-malformed", &out->err);
     }
@@ -375,12 +377,17 @@ static void a_failure_takes_back_only_its_own_tensors(void **state) {
     tensor_table table = {0};
     weir_source *source = NULL;
     assert_int_equal(weir_source_open_memory(&source, good, sizeof good - 1, "a", NULL), WEIR_OK);
-    assert_int_equal(safetensors_read(&table, NULL, source, 0, false, NULL, NULL), WEIR_OK);
-    assert_int_equal(safetensors_read(&table, NULL, source, 1, false, NULL, NULL), WEIR_OK);
+    assert_int_equal(safetensors_read(&(safetensors_target){.table = &table}, source, false, NULL),
+                     WEIR_OK);
+    assert_int_equal(
+        safetensors_read(&(safetensors_target){.table = &table, .file = 1}, source, false, NULL),
+        WEIR_OK);
     weir_source_free(source);
     assert_int_equal(weir_source_open_memory(&source, bad, sizeof bad - 1, "b", NULL), WEIR_OK);
 
-    assert_int_equal(safetensors_read(&table, NULL, source, 2, false, NULL, NULL), WEIR_ERR_FORMAT);
+    assert_int_equal(
+        safetensors_read(&(safetensors_target){.table = &table, .file = 2}, source, false, NULL),
+        WEIR_ERR_FORMAT);
 
     assert_int_equal(table.count, 2);
     weir_source_free(source);
