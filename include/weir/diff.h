@@ -72,8 +72,9 @@ typedef struct weir_diff_options {
  * @param model_path  the downstream: file, folder or adapter
  * @param options     NULL for defaults
  * @return WEIR_OK, also when nothing aligns (relation NO_LINK or CANNOT_DECIDE);
- *         WEIR_ERR_UNSUPPORTED when either side holds no weights or the base is an adapter; WEIR_ERR_FORMAT when either
- * side's weights are malformed; WEIR_ERR_IO; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
+ *         WEIR_ERR_UNSUPPORTED when either side holds no weights or the base is an adapter;
+ * WEIR_ERR_FORMAT when either side's weights are malformed; WEIR_ERR_IO; WEIR_ERR_CANCELLED;
+ * WEIR_ERR_NOMEM
  *
  * Cost: one sequential read of both, memory bounded whatever the models' size. The result is the
  * same bytes for any number of threads.

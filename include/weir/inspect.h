@@ -38,8 +38,8 @@ typedef struct weir_inspect_options {
 WEIR_API weir_code weir_inspect(weir_inspection **out, const char *path,
                                 const weir_inspect_options *options, weir_error *err);
 
-/** @return the gravest verdict of any file. NOT_ANALYSED without any file, and in place of CLEAN while a part that decides
- *  could not be read. */
+/** @return the gravest verdict of any file. NOT_ANALYSED without any file, and in place of CLEAN
+ * while a part that decides could not be read. */
 WEIR_API weir_verdict weir_inspection_verdict(const weir_inspection *inspection);
 
 /**
