@@ -34,6 +34,13 @@ typedef struct stored_order {
     size_t row;
 } stored_order;
 
+/* How far one side has been announced to the system. */
+typedef struct reach {
+    weir_source *source;
+    uint64_t begin;
+    uint64_t end;
+} reach;
+
 typedef struct comparison {
     weir_diff *diff;
     const weir_diff_options *options;
@@ -54,6 +61,8 @@ typedef struct comparison {
     pair_job *now;
     uint64_t first;
     bool is_merging;
+    reach base_reach;
+    reach model_reach;
     weir_code code; /* of the first piece, in order, that failed */
     weir_error err;
 
@@ -156,6 +165,20 @@ static pair_job *next_job(comparison *run) {
     return run->now;
 }
 
+/* Keep a stretch of the file in flight ahead of what the threads read: with one read at a time a
+ * disk would idle while they compute. */
+static void announce(reach *ahead, weir_source *source, uint64_t offset) {
+    enum { AHEAD_BYTES = 16 << 20 };
+    const bool is_inside =
+        ahead->source == source && offset >= ahead->begin && offset <= ahead->end;
+    if (is_inside && ahead->end - offset > AHEAD_BYTES / 2) {
+        return;
+    }
+    const uint64_t from = is_inside ? ahead->end : offset;
+    source_expect(source, from, AHEAD_BYTES);
+    *ahead = (reach){source, is_inside ? ahead->begin : offset, from + AHEAD_BYTES};
+}
+
 /* Hand out the next piece, when the ring has room for it; NULL when there is no more to do. */
 static piece *take_piece(comparison *run) {
     while (run->code == WEIR_OK && run->handed_out - run->merged == RING_PIECES) {
@@ -170,6 +193,12 @@ static piece *take_piece(comparison *run) {
     *out = (piece){.job = job,
                    .first = run->first,
                    .count = (size_t)(left < job->piece_elements ? left : job->piece_elements)};
+    if (job->is_flat) {
+        announce(&run->base_reach, job->base->source,
+                 job->base_offset + stored_bytes(job->base_dtype, out->first));
+        announce(&run->model_reach, job->model->source,
+                 job->model_offset + stored_bytes(job->model_dtype, out->first));
+    }
     run->first += out->count;
     run->handed_out++;
     return out;

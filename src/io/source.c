@@ -144,6 +144,14 @@ weir_code weir_source_read(weir_source *source, uint64_t offset, void *out, size
     return WEIR_OK;
 }
 
+void source_expect(weir_source *source, uint64_t offset, uint64_t len) {
+    if (source->fd >= 0 && offset < source->size) {
+        const uint64_t left = source->size - offset;
+        (void)posix_fadvise(source->fd, (off_t)offset, (off_t)(len < left ? len : left),
+                            POSIX_FADV_WILLNEED);
+    }
+}
+
 uint64_t weir_source_bytes_read(const weir_source *source) {
     return atomic_load_explicit(&source->bytes_read, memory_order_relaxed);
 }
