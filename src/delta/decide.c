@@ -24,15 +24,10 @@ enum { PROOF_ELEMENTS = 4096, COSINES_NEEDED = 4 };
 static const double cosine_related = 0.2;
 static const double cosine_unrelated = 0.02;
 
-static const weir_tensor *shown_tensor(const weir_diff *diff, const tensor_delta *row) {
-    return row->model_index != VIEW_NONE ? &model_view(diff->model, (size_t)row->model_index)->base
-                                         : &model_view(diff->base, (size_t)row->base_index)->base;
-}
-
 /* Learned numbers, and enough of them that likeness says something. Constants of position and
  * tensors whose role is not known are left out: unrelated models share them. */
 static bool is_telling(const weir_diff *diff, const tensor_delta *row) {
-    const weir_tensor *tensor = shown_tensor(diff, row);
+    const weir_tensor *tensor = tensor_delta_shown(diff, row);
     const bool is_learned = tensor->role != WEIR_ROLE_UNKNOWN && tensor->role != WEIR_ROLE_ROPE &&
                             tensor->role != WEIR_ROLE_POSITION_EMBEDDING;
     return row->state == TENSOR_COMPARED && is_learned && row->is_varied && tensor->rows > 1 &&
@@ -76,7 +71,7 @@ static tally count_rows(const weir_diff *diff) {
     tally count = {0};
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        const bool is_compared = row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
+        const bool is_compared = tensor_delta_is_paired(row);
         const bool is_equal = is_compared && row->change == WEIR_CHANGE_IDENTICAL;
         const bool tells = is_telling(diff, row);
         const bool is_rederived = tells && tensor_delta_is_explained(row);
@@ -133,7 +128,7 @@ typedef struct selection {
 } selection;
 
 static bool is_selected(const weir_diff *diff, const tensor_delta *row, const selection *select) {
-    const bool is_compared = row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
+    const bool is_compared = tensor_delta_is_paired(row);
     if (!is_compared || row->change != select->change) {
         return false;
     }
@@ -160,11 +155,11 @@ static weir_code gather_rows(weir_diff *diff, diff_change *out, const selection 
     size_t layer_count = 0;
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        out->tensors_of += row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
+        out->tensors_of += tensor_delta_is_paired(row);
         if (!is_selected(diff, row, select)) {
             continue;
         }
-        const weir_tensor *tensor = shown_tensor(diff, row);
+        const weir_tensor *tensor = tensor_delta_shown(diff, row);
         out->tensors++;
         out->elements += tensor->rows * tensor->cols;
         out->roles[tensor->role] = true;
@@ -192,7 +187,7 @@ static weir_code add_replays(weir_diff *diff, weir_change_class class, weir_erro
     bool is_done[WEIR_DTYPE_COUNT][WEIR_DTYPE_COUNT] = {{false}};
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        const bool is_compared = row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
+        const bool is_compared = tensor_delta_is_paired(row);
         if (!is_compared || row->change != class) {
             continue;
         }
@@ -237,8 +232,8 @@ static size_t count_explained(const weir_diff *diff) {
     size_t explained = 0;
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        const bool is_compared = row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
-        const weir_tensor *tensor = shown_tensor(diff, row);
+        const bool is_compared = tensor_delta_is_paired(row);
+        const weir_tensor *tensor = tensor_delta_shown(diff, row);
         explained += is_compared && tensor->rows > 1 && tensor_delta_is_explained(row);
     }
     return explained;

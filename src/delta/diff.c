@@ -23,6 +23,16 @@ double tensor_delta_floor(const tensor_delta *delta) {
     return delta->stats.sum_aa > 0 ? sqrt(delta->rounding_dd / delta->stats.sum_aa) : (double)NAN;
 }
 
+const weir_tensor *tensor_delta_shown(const weir_diff *diff, const tensor_delta *delta) {
+    return delta->model_index != VIEW_NONE
+               ? &model_view(diff->model, (size_t)delta->model_index)->base
+               : &model_view(diff->base, (size_t)delta->base_index)->base;
+}
+
+bool tensor_delta_is_paired(const tensor_delta *delta) {
+    return delta->state == TENSOR_COMPARED || delta->state == TENSOR_OPAQUE;
+}
+
 bool tensor_delta_is_explained(const tensor_delta *delta) {
     return delta->change == WEIR_CHANGE_IDENTICAL || delta->change == WEIR_CHANGE_CAST ||
            delta->change == WEIR_CHANGE_QUANTISED;

@@ -50,6 +50,11 @@ double tensor_delta_cosine(const tensor_delta *delta);
 /** What rounding to the model's dtype alone does to the base, relative; NaN when it is not known.
  */
 double tensor_delta_floor(const tensor_delta *delta);
+/** The tensor that a row speaks of: the model's, or the base's where the model has none. Borrowed.
+ */
+const weir_tensor *tensor_delta_shown(const weir_diff *diff, const tensor_delta *delta);
+/** Whether both sides have the tensor in one shape, so that it could be compared. */
+bool tensor_delta_is_paired(const tensor_delta *delta);
 /** Whether the tensor holds the base's numbers, bit-equal or re-derived bit for bit. */
 bool tensor_delta_is_explained(const tensor_delta *delta);
 

@@ -87,9 +87,7 @@ static void write_statistics(json_writer *json, const tensor_delta *row) {
 }
 
 static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_delta *row) {
-    const weir_tensor *tensor = row->model_index != VIEW_NONE
-                                    ? &model_view(diff->model, (size_t)row->model_index)->base
-                                    : &model_view(diff->base, (size_t)row->base_index)->base;
+    const weir_tensor *tensor = tensor_delta_shown(diff, row);
     json_object_begin(json);
     json_member_string(json, "name", tensor->name);
     json_member_string(json, "role", weir_role_name(tensor->role));
@@ -101,9 +99,7 @@ static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_
     }
     json_member_string(json, "state", state_name(row->state));
     json_member_string(json, "class",
-                       row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE
-                           ? weir_change_class_name(row->change)
-                           : NULL);
+                       tensor_delta_is_paired(row) ? weir_change_class_name(row->change) : NULL);
     json_member_uint(json, "rows", tensor->rows);
     json_member_uint(json, "cols", tensor->cols);
     write_dtype(json, "base_dtype", diff->base, row->base_index);

@@ -208,9 +208,7 @@ static void add_row(struct libscols_table *table, const weir_diff *diff, const t
     char text[5][32];
     const pair_stats *stats = &row->stats;
     const double equal = stats->count ? (double)stats->equal / (double)stats->count : (double)NAN;
-    const weir_tensor *tensor = row->model_index != VIEW_NONE
-                                    ? &model_view(diff->model, (size_t)row->model_index)->base
-                                    : &model_view(diff->base, (size_t)row->base_index)->base;
+    const weir_tensor *tensor = tensor_delta_shown(diff, row);
     struct libscols_line *line = scols_table_new_line(table, NULL);
     if (!line) {
         return;

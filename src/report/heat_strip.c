@@ -37,20 +37,11 @@ static signed char cell_of(const tensor_delta *row) {
     return (signed char)(level + 1);
 }
 
-static const weir_tensor *tensor_of(const weir_diff *diff, const tensor_delta *row) {
-    return row->model_index != VIEW_NONE ? &model_view(diff->model, (size_t)row->model_index)->base
-                                         : &model_view(diff->base, (size_t)row->base_index)->base;
-}
-
-static bool is_shown(const tensor_delta *row) {
-    return row->state == TENSOR_COMPARED || row->state == TENSOR_OPAQUE;
-}
-
 static size_t count_layers(const weir_diff *diff) {
     enum { LAYERS_SHOWN_MAX = 4096 };
     size_t layers = 0;
     for (size_t i = 0; i < diff->tensor_count; i++) {
-        const weir_tensor *tensor = tensor_of(diff, &diff->tensors[i]);
+        const weir_tensor *tensor = tensor_delta_shown(diff, &diff->tensors[i]);
         if (tensor->layer >= 0 && (size_t)tensor->layer + 1 > layers) {
             layers = (size_t)tensor->layer + 1;
         }
@@ -66,8 +57,9 @@ static bool fill_strip(strip *out, const weir_diff *diff) {
     memset(out->cells, CELL_ABSENT, WEIR_ROLE_COUNT * out->layers);
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        const weir_tensor *tensor = tensor_of(diff, row);
-        if (is_shown(row) && tensor->layer >= 0 && (size_t)tensor->layer < out->layers) {
+        const weir_tensor *tensor = tensor_delta_shown(diff, row);
+        if (tensor_delta_is_paired(row) && tensor->layer >= 0 &&
+            (size_t)tensor->layer < out->layers) {
             signed char *cell = &out->cells[tensor->role * out->layers + (size_t)tensor->layer];
             const signed char level = cell_of(row);
             if (level > *cell) {
