@@ -128,27 +128,34 @@ static const hazard_rule malformed = {
 static const hazard_rule codec = {
     .id = "template-decoder", MALICIOUS, .message = "the template decodes text by the codec %s"};
 
-/* The name as a member: attribute, method, filter. */
-static void judge_member(hazard_scan *scan, size_t i, bool is_called) {
-    const template_token *name = hazard_token(scan, i);
-    switch (hazard_word_find(name->text, name->len)) {
+/* A text that names an attribute, method or filter. @return whether the word is one that no honest
+ * template needs, reported or not */
+static bool judge_word(hazard_scan *scan, size_t i, const char *text, size_t len, bool is_called) {
+    switch (hazard_word_find(text, len)) {
     case HAZARD_WORD_INTERNAL:
         add_token(scan, &internal_name, i);
-        return;
+        return true;
     case HAZARD_WORD_UNDERLINED:
         add_token(scan, &underlined_name, i);
-        return;
+        return true;
     case HAZARD_WORD_COMMAND:
         add_token(scan, &command_name, i);
-        return;
+        return true;
     case HAZARD_WORD_CALL:
         if (is_called) {
             add_token(scan, &command_name, i);
         }
-        return;
+        return true;
     case HAZARD_WORD_PLAIN:
-        return;
+        return false;
     }
+    return false;
+}
+
+/* The name as a member: attribute, method, filter. */
+static void judge_member(hazard_scan *scan, size_t i, bool is_called) {
+    const template_token *name = hazard_token(scan, i);
+    (void)judge_word(scan, i, name->text, name->len, is_called);
 }
 
 /* Whether the value that ends at `i` is opened: an attribute, a key, or the filter attr. */
@@ -332,27 +339,9 @@ static bool is_attribute_name(const hazard_scan *scan, size_t i) {
 static void judge_access(hazard_scan *scan, size_t i, const char *text, size_t len) {
     const bool is_named = is_attribute_name(scan, i);
     const bool is_called = is_named || hazard_is(scan, i + 2, "(");
-    switch (hazard_word_find(text, len)) {
-    case HAZARD_WORD_INTERNAL:
-        add_token(scan, &internal_name, i);
-        return;
-    case HAZARD_WORD_UNDERLINED:
-        add_token(scan, &underlined_name, i);
-        return;
-    case HAZARD_WORD_COMMAND:
-        add_token(scan, &command_name, i);
-        return;
-    case HAZARD_WORD_CALL:
-        if (is_called) {
-            add_token(scan, &command_name, i);
-        }
-        return;
-    case HAZARD_WORD_PLAIN:
-        if (is_named &&
-            (hazard_is_literal(scan, i, "format") || hazard_is_literal(scan, i, "format_map"))) {
-            add_token(scan, &indirect_format, i);
-        }
-        return;
+    if (!judge_word(scan, i, text, len, is_called) && is_named &&
+        (hazard_is_literal(scan, i, "format") || hazard_is_literal(scan, i, "format_map"))) {
+        add_token(scan, &indirect_format, i);
     }
 }
 
