@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file unit_code.h  Short codes of rows that keep their angles: the same bits on every machine.
+ *
+ * Only additions, multiplications and square roots of IEEE 754 in a fixed order; no contraction, no libm.
+ */
+#ifndef WEIR_KERNEL_UNIT_CODE_H
+#define WEIR_KERNEL_UNIT_CODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { UNIT_PROJECTIONS = 128, TOKEN_CODE_ROWS = 256 };
+
+/**
+ * Multiply by `gain` (NULL: 1) and scale each row to length 1; zero, NaN and infinite rows become 0.
+ * @param rows    [row_count, cols], in place
+ * @param usable  per row: 1 when it was finite and not zero; may be NULL
+ */
+void unit_rows_normalise(float *rows, size_t row_count, size_t cols, const float *gain, uint8_t *usable);
+
+/** Take the mean of the usable rows away from each of them; unusable rows stay 0. */
+void unit_rows_center(float *rows, size_t row_count, size_t cols, const uint8_t *usable);
+
+/**
+ * UNIT_PROJECTIONS coordinates of H D2 H D1 x, with D1 and D2 fixed random signs and H the
+ * Walsh-Hadamard transform over x padded with zeros to a power of two (at least 256) [1].
+ * @param scratch  that power of two of floats, overwritten: unit_scratch_floats(cols)
+ * [1] Ailon and Chazelle 2009; Andoni et al. 2015 (pseudo-random rotations).
+ */
+void unit_project(float out[UNIT_PROJECTIONS], const float *row, size_t cols, float *scratch);
+size_t unit_scratch_floats(size_t cols);
+
+/** Bit i is set when values[i] > 0. */
+void unit_signs(uint64_t *out, const float *values, size_t count);
+
+/**
+ * Signs of the inner products of rows with TOKEN_CODE_ROWS token rows.
+ * @param out     4 words a row
+ * @param rows    [row_count, cols]
+ * @param tokens  [TOKEN_CODE_ROWS, cols]
+ */
+void unit_token_codes(uint64_t (*out)[4], const float *rows, size_t row_count, size_t cols,
+                      const float *tokens);
+
+/** Inner product in 16 fixed lanes, added in a fixed order: the same bits at every SIMD level. */
+float unit_dot(const float *a, const float *b, size_t n);
+
+#endif
