@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file token_basis.h  The embeddings of 256 tokens that every vocabulary agrees on: a frame of reference
- * that turns with the residual basis.
+ * @file token_basis.h  The embeddings of 256 tokens that every vocabulary agrees on: a frame of
+ * reference that turns with the residual basis.
  *
- * Tokens are chosen by their bytes: each falls into one of TOKEN_PICKS buckets by a hash, and each bucket
- * takes the token with the lowest hash. Extending, trimming or reordering a vocabulary changes few picks.
- * A tag of 8 bits a bucket (0: empty) tells whether two models picked the same token.
+ * Tokens are chosen by their bytes: each falls into one of TOKEN_PICKS buckets by a hash, and each
+ * bucket takes the token with the lowest hash. Extending, trimming or reordering a vocabulary
+ * changes few picks. A tag of 8 bits a bucket (0: empty) tells whether two models picked the same
+ * token.
  */
 #ifndef WEIR_ALIGN_TOKEN_BASIS_H
 #define WEIR_ALIGN_TOKEN_BASIS_H
@@ -19,7 +20,8 @@ enum { TOKEN_PICKS = 256 };
 
 /** Zero-initialise; release with token_basis_release(). */
 typedef struct token_basis {
-    float *rows; /**< [TOKEN_PICKS, hidden], less their mean; zero rows for empty buckets; NULL: none */
+    float *rows; /**< [TOKEN_PICKS, hidden], less their mean; zero rows for empty buckets; NULL:
+                    none */
     size_t hidden;
     uint8_t tags[TOKEN_PICKS];
     size_t count; /**< buckets that are filled */
@@ -27,8 +29,8 @@ typedef struct token_basis {
 
 /**
  * Pick the tokens and read their rows of the embedding.
- * @return WEIR_OK, also when the model has no embedding or no token strings (rows NULL); WEIR_ERR_IO;
- * WEIR_ERR_NOMEM
+ * @return WEIR_OK, also when the model has no embedding or no token strings (rows NULL);
+ * WEIR_ERR_IO; WEIR_ERR_NOMEM
  */
 weir_code token_basis_read(token_basis *out, const weir_model *model, weir_error *err);
 void token_basis_release(token_basis *basis);
