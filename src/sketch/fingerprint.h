@@ -27,11 +27,13 @@
 #include "align/token_basis.h"
 #include "base/cleanup.h"
 #include "tensor/model.h"
+#include "weir/progress.h"
 
 enum {
     FINGERPRINT_VERSION = 1,
     BLOCK_UNITS = 16,
-    BLOCK_EXPERTS = 8, /* per layer; further experts are not looked at */
+    BLOCK_EXPERTS = 8,      /* per layer; further experts are not looked at */
+    BLOCK_COUNT_MAX = 4096, /* the deepest models have a few hundred layers */
     UNIT_CODE_WORDS = 2,
     TOKEN_CODE_WORDS = 4,
     TOKEN_CODE_BITS = 64 * TOKEN_CODE_WORDS,
@@ -43,6 +45,9 @@ enum {
     TOKENIZER_HASHES = 32,
 };
 
+/** sum x^4 n / (sum x^2)^2 is the kurtosis; 3 for normal numbers. */
+enum { PROFILE_UP_RMS, PROFILE_UP_KURTOSIS, PROFILE_GATE_RMS, PROFILE_GAIN_RMS, PROFILE_COUNT };
+
 enum { EXPERT_NONE = -1, EXPERT_SHARED = -2 };
 
 /** One feed-forward's first units. */
@@ -53,13 +58,16 @@ typedef struct sketch_block {
     bool has_gate;
     bool has_tokens;
     bool is_sorted; /**< the norms rise or fall with the index: the units are not exchangeable */
-    float rms;      /**< of the numbers of up */
+    float profile[PROFILE_COUNT]; /**< for screening only */
     uint64_t up[BLOCK_UNITS][UNIT_CODE_WORDS];
     uint64_t gate[BLOCK_UNITS][UNIT_CODE_WORDS];
     uint64_t token[BLOCK_UNITS][TOKEN_CODE_WORDS];
     float projection[PROJECTION_COUNT];
     uint64_t values_hash; /**< of the rows of up as float32; 0 when they could not be read */
 } sketch_block;
+
+/** The types in which a block is hashed. */
+extern const weir_dtype grid_types[GRID_TYPES];
 
 /** Hashes of what a block becomes when it is stored as each of the types of grid_types. */
 typedef struct sketch_grid {
@@ -73,10 +81,9 @@ typedef struct fingerprint {
     uint32_t hidden;       /**< width of the residual stream: columns of up */
     uint32_t feed_forward; /**< rows of up in the first block */
     uint32_t layers;
-    uint32_t vocabulary;      /**< rows of the embedding, 0 without one */
-    uint8_t shapes_hash[32];  /**< SHA-256 over the sorted canonical names and shapes */
-    uint8_t samples_hash[32]; /**< SHA-256 over some numbers of every tensor, as float32 */
-    sketch_block *blocks;     /**< sorted by layer, then expert */
+    uint32_t vocabulary;     /**< rows of the embedding, 0 without one */
+    uint8_t shapes_hash[32]; /**< SHA-256 over the sorted canonical names and shapes */
+    sketch_block *blocks;    /**< sorted by layer, then expert */
     size_t block_count;
     sketch_grid grids[GRID_BLOCKS];
     uint32_t grid_count;
