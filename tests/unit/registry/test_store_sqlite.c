@@ -147,7 +147,7 @@ static void an_empty_file_is_a_registry_that_was_not_finished(void **unused) {
 
 static void another_file_is_refused_and_left_alone(void **unused) {
     (void)unused;
-    static const char *const texts[] = {"x",
+    static const char *const texts[] = {"xy",
                                         "not a registry, but a letter to the editor of a paper\n"};
     for (size_t i = 0; i < 2; i++) {
         test_place spot;
