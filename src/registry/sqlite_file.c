@@ -216,6 +216,9 @@ weir_code sqlite_file_run(sqlite_file *file, const char *sql, weir_error *err) {
 
 weir_code sqlite_transaction_begin(sqlite_transaction *out, sqlite_file *file, bool writes,
                                    weir_error *err) {
+    if (!writes && !sqlite3_get_autocommit(file->db)) {
+        return WEIR_OK; /* part of a look, or of a change, that began before */
+    }
     WEIR_TRY(sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err));
     out->file = file;
     return WEIR_OK;
