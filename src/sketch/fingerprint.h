@@ -33,7 +33,7 @@ enum {
     FINGERPRINT_VERSION = 1,
     BLOCK_UNITS = 16,
     BLOCK_EXPERTS = 8,      /* per layer; further experts are not looked at */
-    BLOCK_COUNT_MAX = 4096, /* the deepest models have a few hundred layers */
+    BLOCK_COUNT_MAX = 2048, /* the deepest models have a few hundred layers */
     UNIT_CODE_WORDS = 2,
     TOKEN_CODE_WORDS = 4,
     TOKEN_CODE_BITS = 64 * TOKEN_CODE_WORDS,
@@ -131,6 +131,9 @@ weir_code fingerprint_encode(uint8_t **out, size_t *len, const fingerprint *from
  */
 weir_code fingerprint_decode(fingerprint **out, const uint8_t *bytes, size_t len, const char *name,
                              weir_error *err);
+
+/** A copy of its own. @return NULL without memory */
+fingerprint *fingerprint_copy(const fingerprint *from);
 
 void fingerprint_free(fingerprint *sketch);
 WEIR_DEFINE_CLEANUP(fingerprint *, fingerprint_free)

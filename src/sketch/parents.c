@@ -42,19 +42,24 @@ static const double family_margin = 0.1;
 static const double share_told = 0.1;
 static const double share_alone = 0.85;
 static const double rounding_spread = 1.5;
+/* A part of the child that a common fit cannot follow makes its rest large. Then a second, lenient
+ * selection proposes; that nothing but rounding is left says which proposals were needed. */
+#define LENIENT_LEVEL 0.2
 /* No interval is narrower: slerp's angles, and weights rounded to the child's type. */
 static const double share_resolution = 0.001;
 
 typedef struct search {
     const parents_input *input;
     parents_rows rows;
-    parents_gram gram;
+    parents_gram gram; /* even */
+    parents_gram fine; /* not even; not made of sums, nor when rounding is not small */
     parents_fit fit;
 } search;
 
 static void search_release_cleanup(search *from) {
     parents_rows_release(&from->rows);
     parents_gram_release(&from->gram);
+    parents_gram_release(&from->fine);
 }
 
 static void sort_shares(parents_result *result) {
@@ -106,8 +111,8 @@ static void withhold_shares(parents_result *result, const parents_fit *fit, cons
 
 static bool is_copied(const parents_scan *scan, const parents_input *input, size_t j, size_t p) {
     const size_t finite = scan->finite[p];
-    return finite > 0 && (double)scan->copied[j * input->piece_count + p] >=
-                             copied_part * (double)finite;
+    return finite > 0 &&
+           (double)scan->copied[j * input->piece_count + p] >= copied_part * (double)finite;
 }
 
 /* Pieces of a layer share one vote. */
@@ -234,7 +239,6 @@ typedef struct layered {
     parents_fit *fits;
     size_t *counts;
     parents_fit mean;
-    bool is_full;
 } layered;
 
 static void layered_release_cleanup(layered *all) {
@@ -246,7 +250,7 @@ static void layered_release_cleanup(layered *all) {
 static void add_to_mean(layered *all, const search *from, size_t piece, double part) {
     const parents_fit *fit = &all->fits[piece];
     const double spare = (double)all->counts[piece] - (double)fit->count;
-    const double *sums = parents_gram_of(&from->gram, piece);
+    const double *sums = parents_gram_of(&from->fine, piece);
     for (size_t i = 0; i < fit->count; i++) {
         const double share = parents_fit_share(fit, i);
         all->mean.weights[i] += part * share;
@@ -254,53 +258,85 @@ static void add_to_mean(layered *all, const search *from, size_t piece, double p
         const double square = sums[column * from->gram.width + column];
         const double error = spare > 0 && square > 0 ? fit->rest / spare / square : 0;
         all->mean.errors[i] += part * part * error;
-        all->mean.rest += fit->rest * part;
     }
 }
 
-static bool fit_pieces(layered *all, const search *from) {
+static bool fit_pieces(layered *all, const parents_fit *common, const search *from) {
     tally count = {0};
-    bool fits = true;
     const parents_rows *rows = &from->rows;
-    for (size_t r = 0; r < rows->count; r++) {
-        all->counts[rows->piece[r]]++;
-    }
     for (size_t p = 0; p < rows->piece_count; p++) {
-        all->fits[p] = from->fit;
-        fits = fits && all->counts[p] >= 6 * from->fit.count + 6 &&
-               parents_fit_solve(&all->fits[p], &from->gram, p);
+        all->fits[p] = *common;
+        if (all->counts[p] < 6 * common->count + 6 ||
+            !parents_fit_solve(&all->fits[p], &from->fine, p)) {
+            return false;
+        }
     }
-    for (size_t r = 0; fits && r < rows->count; r++) {
+    for (size_t r = 0; r < rows->count; r++) {
         count_row(&count, from, &all->fits[rows->piece[r]], r);
     }
-    return fits && is_full(count, from->fit.count * rows->piece_count);
+    return is_full(count, common->count * rows->piece_count);
 }
 
-static weir_code find_layered(bool *found, parents_result *result, const search *from,
-                              weir_error *err) {
+/* Take away members that no piece needs, the one with the smallest largest share first. */
+static void prune_layered(layered *all, parents_fit *fit, const search *from) {
+    while (fit->count > 2) {
+        size_t least = 0;
+        double smallest = (double)INFINITY;
+        for (size_t i = 0; i < fit->count; i++) {
+            double largest = 0;
+            for (size_t p = 0; p < from->rows.piece_count; p++) {
+                const double share = fabs(parents_fit_share(&all->fits[p], i));
+                largest = share > largest ? share : largest;
+            }
+            if (largest < smallest) {
+                smallest = largest;
+                least = i;
+            }
+        }
+        parents_fit fewer = *fit;
+        fewer.count--;
+        for (size_t i = least; i < fewer.count; i++) {
+            fewer.members[i] = fewer.members[i + 1];
+        }
+        if (!fit_pieces(all, &fewer, from)) {
+            break;
+        }
+        *fit = fewer;
+    }
+    (void)fit_pieces(all, fit, from);
+}
+
+static weir_code find_layered(bool *found, parents_result *result, const parents_fit *common,
+                              const search *from, weir_error *err) {
     const size_t pieces = from->rows.piece_count;
-    WEIR_CLEANUP(layered_release) layered all = {
-        .fits = calloc(pieces, sizeof *all.fits), .counts = calloc(pieces, sizeof *all.counts)};
+    WEIR_CLEANUP(layered_release)
+    layered all = {.fits = calloc(pieces, sizeof *all.fits),
+                   .counts = calloc(pieces, sizeof *all.counts)};
     if (!all.fits || !all.counts) {
         return weir_fail_nomem(err);
     }
-    *found = from->fit.count > 1 && pieces > 1 && !from->rows.is_projected &&
-             fit_pieces(&all, from);
+    for (size_t r = 0; r < from->rows.count; r++) {
+        all.counts[from->rows.piece[r]]++;
+    }
+    *found = common->count > 1 && pieces > 1 && !from->rows.is_projected &&
+             fit_pieces(&all, common, from);
     if (!*found) {
         return WEIR_OK;
     }
+    all.mean = *common;
+    prune_layered(&all, &all.mean, from);
     double votes = 0;
     for (size_t p = 0; p < pieces; p++) {
         votes += vote_of(from->input, p);
     }
-    all.mean = (parents_fit){.count = from->fit.count};
-    memcpy(all.mean.members, from->fit.members, sizeof all.mean.members);
+    memset(all.mean.weights, 0, sizeof all.mean.weights);
+    memset(all.mean.errors, 0, sizeof all.mean.errors);
+    all.mean.scale = 0;
     for (size_t p = 0; p < pieces; p++) {
         add_to_mean(&all, from, p, vote_of(from->input, p) / votes);
     }
     for (size_t i = 0; i < all.mean.count; i++) {
         all.mean.errors[i] = sqrt(all.mean.errors[i]);
-        all.mean.slack[i] = from->fit.slack[i];
     }
     result->kind = PARENTS_MERGE_LAYERED;
     tell_shares(result, &all.mean, from);
@@ -324,8 +360,8 @@ static double family_likeness(const search *from) {
                 continue;
             }
             const double ab = sums[(a + 1) * width + b + 1];
-            const double part = ab * ab / (sums[(a + 1) * width + a + 1] *
-                                           sums[(b + 1) * width + b + 1]);
+            const double part =
+                ab * ab / (sums[(a + 1) * width + a + 1] * sums[(b + 1) * width + b + 1]);
             most = part > most ? part : most;
         }
     }
@@ -361,33 +397,54 @@ static void tell_nearest(parents_result *result, const search *from) {
     add_share(result, from->rows.relatives[0], is_one ? 1 : (double)NAN, 0);
 }
 
-static weir_code decide(parents_result *result, const search *from, weir_error *err) {
+/* Steps 2 to 4 with the relatives that a selection at one level takes. */
+static weir_code find_merge(bool *found, parents_sparse *sparse, parents_result *result,
+                            const search *from, weir_error *err) {
+    parents_fit fit = from->fit;
+    const parents_gram *gram = from->rows.is_projected ? &from->gram : &from->fine;
+    if (parents_fit_solve(&fit, gram, gram->piece_count) && explains_all(from, &fit)) {
+        *found = true;
+        WEIR_TRY(parents_fit_prune(&fit, gram, &from->rows, err));
+        result->kind = fit.count > 1 ? PARENTS_MERGE : PARENTS_NEAREST;
+        tell_shares(result, &fit, from);
+        return WEIR_OK;
+    }
+    if (from->rows.is_projected) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(find_layered(found, result, &fit, from, err));
+    if (*found) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(parents_sparse_find(sparse, &from->fit, &from->gram, &from->rows, err));
+    if (sparse->is_found) {
+        *found = true;
+        result->kind = PARENTS_MERGE_SPARSE;
+        tell_shares(result, &sparse->fit, from);
+    }
+    return WEIR_OK;
+}
+
+static weir_code decide(parents_result *result, search *from, weir_error *err) {
     const double change = parents_gram_of(&from->gram, from->gram.piece_count)[0];
     const double explained = change > 0 ? 1 - from->fit.rest / change : 0;
     result->residual = change > 0 ? sqrt(from->fit.rest / change) : (double)NAN;
     result->numbers_used = from->rows.count;
-    if (from->rows.is_coarse) {
-        tell_nearest(result, from);
-        return WEIR_OK;
-    }
-    if (explains_all(from, &from->fit)) {
-        result->kind = from->fit.count > 1 ? PARENTS_MERGE : PARENTS_NEAREST;
-        tell_shares(result, &from->fit, from);
-        return WEIR_OK;
-    }
     bool found = false;
-    WEIR_TRY(find_layered(&found, result, from, err));
+    parents_sparse sparse = {0};
+    if (!from->rows.is_coarse) {
+        WEIR_TRY(find_merge(&found, &sparse, result, from, err));
+    }
+    if (!found && !from->rows.is_coarse) {
+        const parents_fit strict = from->fit;
+        WEIR_TRY(parents_fit_select(&from->fit, LENIENT_LEVEL, &from->gram, &from->rows, err));
+        WEIR_TRY(find_merge(&found, &sparse, result, from, err));
+        from->fit = strict;
+    }
     if (found) {
         return WEIR_OK;
     }
-    parents_sparse sparse = {0};
-    if (!from->rows.is_projected) {
-        WEIR_TRY(parents_sparse_find(&sparse, &from->fit, &from->gram, &from->rows, err));
-    }
-    if (sparse.is_found) {
-        result->kind = PARENTS_MERGE_SPARSE;
-        tell_shares(result, &sparse.fit, from);
-    } else if (several_contribute(from, &from->fit, explained)) {
+    if (!from->rows.is_coarse && several_contribute(from, &from->fit, explained)) {
         result->missing_parent = sparse.had_power;
         result->kind = sparse.had_power ? PARENTS_MISSING : PARENTS_UNSETTLED;
         withhold_shares(result, &from->fit, from);
@@ -424,8 +481,11 @@ weir_code parents_solve(parents_result *out, const parents_input *input, weir_er
     if (!is_copy) {
         WEIR_CLEANUP(search_release) search from = {.input = input};
         WEIR_TRY(parents_rows_gather(&from.rows, &scan, input, err));
-        WEIR_TRY(parents_gram_make(&from.gram, &from.rows, err));
-        WEIR_TRY(parents_fit_select(&from.fit, &from.gram, &from.rows, err));
+        WEIR_TRY(parents_gram_make(&from.gram, /* is_even= */ true, &from.rows, err));
+        if (!input->is_projected && !from.rows.is_coarse) {
+            WEIR_TRY(parents_gram_make(&from.fine, /* is_even= */ false, &from.rows, err));
+        }
+        WEIR_TRY(parents_fit_select(&from.fit, PARENTS_STEP_LEVEL, &from.gram, &from.rows, err));
         WEIR_TRY(decide(&result, &from, err));
     }
     *out = result;

@@ -2,10 +2,10 @@
 /**
  * @file parents.h  Which of several relatives a model was merged from, and with what shares.
  *
- * All arrays are aligned: the same units of the same layers in the same order. The child is taken as
- * an affine combination of relatives, times a free scale near 1 (slerp), plus a rest:
- *     child = (1 + k) sum a_i relative_i + rest,    sum a_i = 1
- * A merge is claimed only when the rest is nothing but rounding; parents.c says how that is judged.
+ * All arrays are aligned: the same units of the same layers in the same order. The child is taken
+ * as an affine combination of relatives, times a free scale near 1 (slerp), plus a rest: child = (1
+ * + k) sum a_i relative_i + rest,    sum a_i = 1 A merge is claimed only when the rest is nothing
+ * but rounding; parents.c says how that is judged.
  */
 #ifndef WEIR_SKETCH_PARENTS_H
 #define WEIR_SKETCH_PARENTS_H
@@ -31,7 +31,8 @@ typedef struct parents_input {
     size_t candidate_count;         /**< at most PARENT_CANDIDATES_MAX */
     const parents_piece *pieces;    /**< at most PARENT_PIECES_MAX; they do not overlap */
     size_t piece_count;
-    bool is_projected; /**< sums of numbers instead of numbers: nothing can be said of single ones */
+    bool
+        is_projected; /**< sums of numbers instead of numbers: nothing can be said of single ones */
     /** Half the spacing of the child's float type just above 1: 2^-8 for bf16, 2^-11 for F16, 0
      * for F32. Wrong only on the side of claiming less when too large. */
     double child_rounding;
@@ -43,9 +44,9 @@ typedef struct parents_input {
 } parents_input;
 
 typedef enum parents_kind {
-    PARENTS_NONE,    /**< no candidate is near: nothing is said */
-    PARENTS_NEAREST, /**< one relative explains it best; the rest is the child's own */
-    PARENTS_MERGE,   /**< two or more relatives, and nothing but rounding is left */
+    PARENTS_NONE,          /**< no candidate is near: nothing is said */
+    PARENTS_NEAREST,       /**< one relative explains it best; the rest is the child's own */
+    PARENTS_MERGE,         /**< two or more relatives, and nothing but rounding is left */
     PARENTS_MERGE_SPARSE,  /**< so once each number may come from a subset (ties, dare) */
     PARENTS_MERGE_LAYERED, /**< so once the shares may differ from piece to piece */
     PARENTS_PASSTHROUGH,   /**< every piece is a copy of one relative's, and not always the same */
@@ -59,7 +60,8 @@ typedef struct parents_share {
     /** Of the child; all shares sum to 1; below 0 where a merge went beyond (task arithmetic with
      * weights that sum to more than 1). NaN when withheld: the candidate contributes, unknown how
      * much. MERGE_SPARSE: the least-squares weight, that is the mean weight over the numbers, each
-     * counted by its squared delta. LAYERED: the mean over the layers. PASSTHROUGH: of the layers. */
+     * counted by its squared delta. LAYERED: the mean over the layers. PASSTHROUGH: of the layers.
+     */
     double share;
     double low; /**< 95% interval */
     double high;

@@ -21,9 +21,19 @@ static const double pivot_min = 1e-8;
 /* The least part of the squared change that a step must explain: that of a share of about .015. */
 static const double explained_min = 3e-4;
 
-weir_code parents_gram_make(parents_gram *out, const parents_rows *rows, weir_error *err) {
+static double weight_of(const parents_rows *rows, bool is_even, size_t r) {
+    if (is_even) {
+        return 1;
+    }
+    const double fine = 0.03 * rows->scale[rows->piece[r]];
+    const double rounding = (double)rows->rounding[r];
+    return fine * fine / (fine * fine + rounding * rounding);
+}
+
+weir_code parents_gram_make(parents_gram *out, bool is_even, const parents_rows *rows,
+                            weir_error *err) {
     const size_t width = rows->width;
-    parents_gram gram = {.width = width, .piece_count = rows->piece_count};
+    parents_gram gram = {.is_even = is_even, .width = width, .piece_count = rows->piece_count};
     gram.sums = calloc((rows->piece_count + 1) * width, width * sizeof *gram.sums);
     gram.squares = calloc(rows->cluster_count * width, sizeof *gram.squares);
     if (!gram.sums || !gram.squares) {
@@ -34,9 +44,10 @@ weir_code parents_gram_make(parents_gram *out, const parents_rows *rows, weir_er
         const float *row = rows->values + r * width;
         double *sums = gram.sums + rows->piece[r] * width * width;
         double *squares = gram.squares + rows->cluster[r] * width;
+        const double weight = weight_of(rows, is_even, r);
         for (size_t a = 0; a < width; a++) {
-            const double x = (double)row[a];
-            squares[a] += x * x;
+            const double x = weight * (double)row[a];
+            squares[a] += x * (double)row[a];
             for (size_t b = 0; b < width; b++) {
                 sums[a * width + b] += x * (double)row[b];
             }
@@ -175,11 +186,13 @@ double parents_fit_predict(const parents_fit *fit, const float *row) {
 }
 
 /* scores[cluster][column]: sums of rest times column. */
-static double *score_clusters(const parents_fit *fit, const parents_rows *rows) {
+static double *score_clusters(const parents_fit *fit, const parents_gram *gram,
+                              const parents_rows *rows) {
     double *scores = calloc(rows->cluster_count * rows->width, sizeof *scores);
     for (size_t r = 0; scores && r < rows->count; r++) {
         const float *row = rows->values + r * rows->width;
-        const double rest = (double)row[CHANGE] - parents_fit_predict(fit, row);
+        const double rest = weight_of(rows, gram->is_even, r) *
+                            ((double)row[CHANGE] - parents_fit_predict(fit, row));
         double *into = scores + rows->cluster[r] * rows->width;
         for (size_t a = 0; a < rows->width; a++) {
             into[a] += rest * (double)row[a];
@@ -201,11 +214,12 @@ static size_t count_filled(const parents_gram *gram, const parents_rows *rows) {
 }
 
 /* Rounding that follows the change moves a weight by at most about its squared share in it. */
-static double rounding_square(const parents_rows *rows) {
+static double rounding_square(const parents_gram *gram, const parents_rows *rows) {
     double sum = 0;
     for (size_t r = 0; r < rows->count; r++) {
         const double most = (double)rows->rounding[r];
-        sum += rows->is_projected ? most * most : most * most / (3 * ROUNDINGS * ROUNDINGS);
+        sum += weight_of(rows, gram->is_even, r) * most * most /
+               (rows->is_projected ? 1 : 3 * ROUNDINGS * ROUNDINGS);
     }
     return sum;
 }
@@ -229,7 +243,7 @@ static void add_meat(double meat[PARENTS_MAX], const normal *system, const doubl
 weir_code parents_fit_errors(parents_fit *fit, const parents_gram *gram, const parents_rows *rows,
                              weir_error *err) {
     normal system;
-    WEIR_CLEANUP(free) double *scores = score_clusters(fit, rows);
+    WEIR_CLEANUP(free) double *scores = score_clusters(fit, gram, rows);
     if (!scores) {
         return weir_fail_nomem(err);
     }
@@ -247,7 +261,7 @@ weir_code parents_fit_errors(parents_fit *fit, const parents_gram *gram, const p
     for (size_t c = 0; c < rows->cluster_count; c++) {
         add_meat(meat, &system, scores + c * rows->width, fit);
     }
-    const double rounding = rounding_square(rows);
+    const double rounding = rounding_square(gram, rows);
     fit->slack[0] = 0;
     for (size_t i = 0; i < fit->count; i++) {
         fit->errors[i] = sqrt(meat[i] * filled / spare);
@@ -263,69 +277,89 @@ weir_code parents_fit_errors(parents_fit *fit, const parents_gram *gram, const p
     return WEIR_OK;
 }
 
-/* One relative that could be added: its weight, t, and how much of the rest it explains. */
-typedef struct trial {
-    double weight, t, explained;
-} trial;
-
 typedef struct step {
     const parents_gram *gram;
     const parents_rows *rows;
     const parents_fit *fit;
     const normal *system;
-    const double *scores;
-    size_t filled;
+    double *sums; /* [cluster_count][2] */
+    double level;
 } step;
+
+/* One relative that could be added: what the members say of it, its weight, what it explains. */
+typedef struct trial {
+    size_t relative;
+    double by[PARENTS_MAX];
+    double weight, explained;
+} trial;
 
 static bool try_relative(trial *out, const step *now, size_t relative) {
     const parents_fit *fit = now->fit;
     const size_t width = now->gram->width;
     const double *sums = parents_gram_of(now->gram, now->gram->piece_count);
     const difference added = {column_of(relative), column_of(fit->members[0])};
+    const difference target = {CHANGE, column_of(fit->members[0])};
+    const double whole = inner(sums, width, added, added);
     double right[PARENTS_MAX] = {0};
-    double by[PARENTS_MAX];
     for (size_t i = 0; i < fit->count; i++) {
         right[i] = inner(sums, width, regressor(fit, i), added);
     }
-    solve(by, now->system, right);
-    const double whole = inner(sums, width, added, added);
+    out->relative = relative;
+    solve(out->by, now->system, right);
     double own = whole;
+    double score = inner(sums, width, added, target);
     for (size_t i = 0; i < fit->count; i++) {
-        own -= by[i] * right[i];
+        own -= out->by[i] * right[i];
+        score -= out->by[i] * inner(sums, width, regressor(fit, i), target);
     }
     if (!(own > pivot_min * whole)) {
         return false;
     }
-    double sum = 0;
-    double squares = 0;
-    double all = 0;
-    for (size_t c = 0; c < now->rows->cluster_count; c++) {
-        const double *scores = now->scores + c * width;
-        double score = score_of(scores, added);
+    out->weight = score / own;
+    out->explained = score * score / own;
+    return true;
+}
+
+static double value_at(const float *row, difference u) {
+    return (u.plus == NONE ? 0 : (double)row[u.plus]) -
+           (u.minus == NONE ? 0 : (double)row[u.minus]);
+}
+
+/* t of the relative's weight over clusters: with d what the members leave of the relative, and the
+ * rest once it is in, V = sum_c (sum of rest d)^2 / (sum d^2)^2. */
+static bool is_significant(const trial *from, const step *now) {
+    const parents_rows *rows = now->rows;
+    const parents_fit *fit = now->fit;
+    const difference added = {column_of(from->relative), column_of(fit->members[0])};
+    double square = 0;
+    memset(now->sums, 0, rows->cluster_count * 2 * sizeof *now->sums);
+    for (size_t r = 0; r < rows->count; r++) {
+        const float *row = rows->values + r * rows->width;
+        double own = value_at(row, added);
         for (size_t i = 0; i < fit->count; i++) {
-            score -= by[i] * score_of(scores, regressor(fit, i));
+            own -= from->by[i] * value_at(row, regressor(fit, i));
         }
-        sum += score;
-        all += now->gram->squares[c * width + (size_t)column_of(relative)];
+        const double rest = (double)row[CHANGE] - parents_fit_predict(fit, row);
+        double *into = now->sums + (size_t)rows->cluster[r] * 2;
+        const double weighed = weight_of(rows, now->gram->is_even, r) * own;
+        into[0] += (rest - from->weight * own) * weighed;
+        into[1] += own * weighed;
+        square += own * weighed;
     }
-    for (size_t c = 0; c < now->rows->cluster_count; c++) {
-        const double *scores = now->scores + c * width;
-        double score = score_of(scores, added);
-        for (size_t i = 0; i < fit->count; i++) {
-            score -= by[i] * score_of(scores, regressor(fit, i));
-        }
-        /* What is left of the score once the relative is in. */
-        score -= sum * now->gram->squares[c * width + (size_t)column_of(relative)] / all;
-        squares += score * score;
+    double variance = 0;
+    size_t filled = 0;
+    for (size_t c = 0; c < rows->cluster_count; c++) {
+        variance += now->sums[c * 2] * now->sums[c * 2];
+        filled += now->sums[c * 2 + 1] > 0;
     }
-    const double filled = (double)now->filled;
-    const double spare = filled - (double)fit->count - 1;
-    if (!(spare > 0)) {
+    const size_t unknowns = fit->count + 1;
+    if (filled <= unknowns) {
         return false;
     }
-    *out = (trial){.weight = sum / own, .explained = sum * sum / own};
-    out->t = squares > 0 ? fabs(sum) / sqrt(squares * filled / spare) : (double)INFINITY;
-    return sum != 0;
+    const size_t spare = filled - unknowns;
+    const double error = sqrt(variance * (double)filled / (double)spare) / square;
+    const size_t others = rows->relative_count - 1;
+    return fabs(from->weight) >= student_quantile(now->level / (double)others, spare) * error;
 }
 
 static bool is_member(const parents_fit *fit, size_t relative) {
@@ -337,29 +371,32 @@ static bool is_member(const parents_fit *fit, size_t relative) {
     return false;
 }
 
-/* Add the best relative. @return whether one was added. */
+/* Add the relative that explains most, among those with a significant weight.
+ * @return whether one was added */
 static bool add_best(parents_fit *fit, const step *now) {
     const double *sums = parents_gram_of(now->gram, now->gram->piece_count);
-    const size_t count = now->rows->relative_count;
-    const double level = PARENTS_STEP_LEVEL / (double)(count > 1 ? count - 1 : 1);
-    const size_t used = fit->count + 1;
-    const double t_min =
-        student_quantile(level, now->filled > used ? now->filled - used : 0);
-    size_t best = SIZE_MAX;
-    double explained = explained_min * sums[CHANGE];
-    for (size_t j = 1; j < count; j++) {
-        trial this;
-        if (!is_member(fit, j) && try_relative(&this, now, j) && this.t >= t_min &&
-            fabs(this.weight) >= PARENTS_SHARE_MIN && this.explained > explained) {
-            best = j;
-            explained = this.explained;
+    trial trials[PARENT_CANDIDATES_MAX];
+    size_t count = 0;
+    for (size_t j = 1; j < now->rows->relative_count; j++) {
+        trial this = {0};
+        if (is_member(fit, j) || !try_relative(&this, now, j) ||
+            fabs(this.weight) < PARENTS_SHARE_MIN ||
+            this.explained < explained_min * sums[CHANGE]) {
+            continue;
+        }
+        size_t at = count++;
+        for (; at > 0 && trials[at - 1].explained < this.explained; at--) {
+            trials[at] = trials[at - 1];
+        }
+        trials[at] = this;
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (is_significant(&trials[k], now)) {
+            fit->members[fit->count++] = trials[k].relative;
+            return true;
         }
     }
-    if (best == SIZE_MAX) {
-        return false;
-    }
-    fit->members[fit->count++] = best;
-    return true;
+    return false;
 }
 
 static void drop_member(parents_fit *fit, size_t at) {
@@ -369,9 +406,8 @@ static void drop_member(parents_fit *fit, size_t at) {
     }
 }
 
-/* Take away, one after the other, members without a weight. */
-static weir_code prune(parents_fit *fit, const parents_gram *gram, const parents_rows *rows,
-                       weir_error *err) {
+weir_code parents_fit_prune(parents_fit *fit, const parents_gram *gram, const parents_rows *rows,
+                            weir_error *err) {
     while (fit->count > 1) {
         WEIR_TRY(parents_fit_errors(fit, gram, rows, err));
         size_t least = SIZE_MAX;
@@ -396,26 +432,26 @@ static weir_code prune(parents_fit *fit, const parents_gram *gram, const parents
     return parents_fit_errors(fit, gram, rows, err);
 }
 
-weir_code parents_fit_select(parents_fit *out, const parents_gram *gram, const parents_rows *rows,
-                             weir_error *err) {
+weir_code parents_fit_select(parents_fit *out, double level, const parents_gram *gram,
+                             const parents_rows *rows, weir_error *err) {
     parents_fit fit = {.count = 1, .weights = {1}};
     fit.rest = parents_gram_of(gram, gram->piece_count)[CHANGE];
-    const size_t filled = count_filled(gram, rows);
-    while (parents_fit_solve(&fit, gram, gram->piece_count) && fit.count < PARENTS_MAX) {
-        normal system;
-        WEIR_CLEANUP(free) double *scores = score_clusters(&fit, rows);
-        if (!scores) {
-            return weir_fail_nomem(err);
-        }
-        (void)factorise(&system, &fit, parents_gram_of(gram, gram->piece_count), gram->width);
-        const step now = {gram, rows, &fit, &system, scores, filled};
+    WEIR_CLEANUP(free) double *sums = checked_alloc(rows->cluster_count, 2 * sizeof *sums);
+    if (!sums) {
+        return weir_fail_nomem(err);
+    }
+    normal system;
+    while (fit.count < PARENTS_MAX && parents_fit_solve(&fit, gram, gram->piece_count) &&
+           factorise(&system, &fit, parents_gram_of(gram, gram->piece_count), gram->width)) {
+        const step now = {gram, rows, &fit, &system, sums, level};
         parents_fit next = fit;
         if (!add_best(&next, &now)) {
             break;
         }
         fit = next;
     }
-    WEIR_TRY(prune(&fit, gram, rows, err));
+    (void)parents_fit_solve(&fit, gram, gram->piece_count);
+    WEIR_TRY(parents_fit_prune(&fit, gram, rows, err));
     *out = fit;
     return WEIR_OK;
 }

@@ -11,15 +11,23 @@
 
 #include "sketch/parents_rows.h"
 
-/** Sums of products of columns, by piece, and their total at the end. */
+/**
+ * Sums of products of columns, by piece, and their total at the end.
+ *
+ * Even: every row counts alike, as it should when the rest is large. Else a row counts by how far
+ * its rounding is below the change: rounding is not quite independent of the change (near a share
+ * of 1/2 it leans to the larger one), which is all that is left to err in a fit without a rest.
+ */
 typedef struct parents_gram {
+    bool is_even;
     size_t width;
     size_t piece_count;
-    double *sums;     /**< [piece_count + 1][width][width] */
-    double *squares;  /**< [cluster_count][width] */
+    double *sums;    /**< [piece_count + 1][width][width] */
+    double *squares; /**< [cluster_count][width] */
 } parents_gram;
 
-weir_code parents_gram_make(parents_gram *out, const parents_rows *rows, weir_error *err);
+weir_code parents_gram_make(parents_gram *out, bool is_even, const parents_rows *rows,
+                            weir_error *err);
 void parents_gram_release(parents_gram *gram);
 static inline void parents_gram_release_cleanup(parents_gram *gram) {
     parents_gram_release(gram);
@@ -32,10 +40,10 @@ typedef struct parents_fit {
     size_t count;
     size_t members[PARENTS_MAX];
     double weights[PARENTS_MAX]; /**< sum to 1 */
-    double errors[PARENTS_MAX];  /**< standard errors, from clusters; filled by parents_fit_errors */
-    double slack[PARENTS_MAX];   /**< what rounding that follows the change can add; as errors */
-    double scale;                /**< k */
-    double rest;                 /**< squared norm */
+    double errors[PARENTS_MAX]; /**< standard errors, from clusters; filled by parents_fit_errors */
+    double slack[PARENTS_MAX];  /**< what rounding that follows the change can add; as errors */
+    double scale;               /**< k */
+    double rest;                /**< squared norm */
 } parents_fit;
 
 /**
@@ -67,14 +75,17 @@ weir_code parents_fit_errors(parents_fit *fit, const parents_gram *gram, const p
 /**
  * Forward steps from the reference, then backward ones.
  *
- * Each step takes the relative that lowers the rest most among those whose weight differs from 0 at
- * a two-sided level of .001 over the number of relatives (Student's t over clusters), so that a step
- * takes one that has no weight with a probability of at most .001; below a weight of
+ * Each step takes the relative that lowers the rest most among those whose weight differs from 0
+ * at a two-sided level of `level` over the number of relatives (Student's t over clusters), so that
+ * a step takes one that has no weight with a probability of at most `level`; below a weight of
  * PARENTS_SHARE_MIN nothing is taken.
  */
 #define PARENTS_STEP_LEVEL 0.001
-#define PARENTS_SHARE_MIN 0.015
-weir_code parents_fit_select(parents_fit *out, const parents_gram *gram, const parents_rows *rows,
-                             weir_error *err);
+#define PARENTS_SHARE_MIN  0.015
+weir_code parents_fit_select(parents_fit *out, double level, const parents_gram *gram,
+                             const parents_rows *rows, weir_error *err);
+/** Take away, one after the other, members without a weight, and fit the errors of the others. */
+weir_code parents_fit_prune(parents_fit *fit, const parents_gram *gram, const parents_rows *rows,
+                            weir_error *err);
 
 #endif

@@ -237,7 +237,8 @@ typedef struct floor_of {
 } floor_of;
 
 static floor_of floor_from(const parents_input *input) {
-    const double uniform = 1.7320508075688772; /* the largest error of a uniform one, over its rms */
+    const double uniform =
+        1.7320508075688772; /* the largest error of a uniform one, over its rms */
     const double noise = uniform * input->child_noise;
     if (input->is_projected) {
         return (floor_of){.constant = input->child_noise + rounding_rms * spacing_of(input),
@@ -255,8 +256,7 @@ typedef struct gathering {
 } gathering;
 
 static double rounding_at(const gathering *from, size_t piece, size_t i) {
-    const double size =
-        larger(binade(from->input->child[i]), binade(from->reference[i]));
+    const double size = larger(binade(from->input->child[i]), binade(from->reference[i]));
     return from->floor.spacing * size + from->floor.constant * from->rms[piece];
 }
 

@@ -15,23 +15,23 @@
 
 enum {
     ROWS_MAX = 1 << 17,
-    ROWS_FINE_MIN = 48, /* below these many nothing but the nearest is said */
+    ROWS_FINE_MIN = 32, /* below these many nothing but the nearest is said */
 };
 
 /* Roundings that one number went through, in halves of a spacing: the last one, and those of the
  * parents or of the steps before, weighed by their shares. */
-#define ROUNDINGS 2.0
+#define ROUNDINGS           2.0
 /* A row is fine when its rounding is below this part of the change: then its rounding is as good as
  * independent of the change (six spacings and more). */
-#define FINE_PART 0.2
+#define FINE_PART           0.2
 /* Of sums, whose rounding is known by its rms only. */
 #define FINE_PART_PROJECTED 0.3
 
 /** What one pass over all numbers says of each candidate. */
 typedef struct parents_scan {
-    size_t nearest;       /**< candidate; SIZE_MAX: none is near */
-    size_t *copied;       /**< [candidates][pieces]: numbers equal but for rounding */
-    size_t *finite;       /**< [pieces] finite numbers of the child */
+    size_t nearest; /**< candidate; SIZE_MAX: none is near */
+    size_t *copied; /**< [candidates][pieces]: numbers equal but for rounding */
+    size_t *finite; /**< [pieces] finite numbers of the child */
     double distance[PARENT_CANDIDATES_MAX]; /**< squared; NaN for one that takes no part */
     size_t stands_for[PARENT_CANDIDATES_MAX];
 } parents_scan;
@@ -55,7 +55,7 @@ typedef struct parents_rows {
     uint32_t *cluster; /**< [count] short runs of numbers inside a piece; not falling */
     double *scale;     /**< [piece_count] rms of column 0, at least a quarter of the whole's */
     bool is_projected;
-    bool is_coarse;    /**< rounding is not small against the change: rows of all numbers */
+    bool is_coarse; /**< rounding is not small against the change: rows of all numbers */
 } parents_rows;
 
 weir_code parents_rows_gather(parents_rows *out, const parents_scan *scan,

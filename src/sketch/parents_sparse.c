@@ -17,6 +17,8 @@
 
 enum { SUBSETS_MAX = 1 << SPARSE_PARENTS_MAX, ROUNDS = 10, BASES_TRIED = 8, TRIAL_ROWS = 4096 };
 static const double explained_min = 0.9;
+static const double explained_well = 0.98; /* no further start is tried */
+static const double explained_loss = 0.02; /* that a parent less may cost */
 static const double excess_min = 0.75;
 static const double tolerance_part = 0.02;
 static const double fine_part = 0.08;
@@ -25,8 +27,8 @@ static const double fine_part = 0.08;
 typedef struct deltas {
     size_t parents;
     size_t count;
-    double *change; /* child - base */
-    double *parent; /* [count][parents] */
+    double *change;  /* child - base */
+    double *parent;  /* [count][parents] */
     double *shifted; /* change if the rests were another row's */
     double *tolerance;
     double *scale; /* of the piece */
@@ -317,18 +319,20 @@ static void make_start(codebook *book, size_t start, const parents_fit *fit) {
     }
 }
 
-static bool is_enough(tally found, tally chance) {
+/* The part explained, or 0 when that is not enough. */
+static double part_explained(tally found, tally chance) {
     if (found.moved == 0 || chance.moved == 0) {
-        return false;
+        return 0;
     }
     const double part = (double)found.explained / (double)found.moved;
     const double by_chance = (double)chance.explained / (double)chance.moved;
-    return part >= explained_min && part - by_chance >= excess_min * (1 - by_chance);
+    return part >= explained_min && part - by_chance >= excess_min * (1 - by_chance) ? part : 0;
 }
 
 /* Decode with one base. */
-static weir_code try_base(bool *found, bool *had_power, const parents_fit *fit,
+static weir_code try_base(double *part, bool *had_power, const parents_fit *fit,
                           const parents_rows *rows, weir_error *err) {
+    *part = 0;
     WEIR_CLEANUP(deltas_release) deltas all = {0};
     WEIR_TRY(make_deltas(&all, fit, rows, err));
     const size_t needed = 16 + 12 * all.parents;
@@ -343,12 +347,13 @@ static weir_code try_base(bool *found, bool *had_power, const parents_fit *fit,
         return weir_fail_nomem(err);
     }
     assignment given = {.subset = subset, .step = all.count / TRIAL_ROWS + 1};
-    for (size_t start = 0; start < STARTS && !*found; start++) {
+    for (size_t start = 0; start < STARTS && *part < explained_well; start++) {
         codebook book;
         make_start(&book, start, fit);
         refine(&book, start < TIED_STARTS, &all, &given);
-        *found = is_enough(count_explained(&all, &book, all.change, given.step),
-                           count_explained(&all, &book, all.shifted, given.step));
+        const double mine = part_explained(count_explained(&all, &book, all.change, given.step),
+                                           count_explained(&all, &book, all.shifted, given.step));
+        *part = mine > *part ? mine : *part;
     }
     return WEIR_OK;
 }
@@ -391,22 +396,48 @@ static parents_fit with_base(const parents_fit *fit, size_t base) {
     return out;
 }
 
+/* Take away parents without which the numbers are explained as well, the last taken first. */
+static weir_code prune(parents_sparse *out, double part, const parents_gram *gram,
+                       const parents_rows *rows, weir_error *err) {
+    for (size_t i = out->fit.count - 1; i > 0 && out->fit.count > 2; i--) {
+        parents_fit fewer = {0};
+        for (size_t k = 0; k < out->fit.count; k++) {
+            if (k != i) {
+                fewer.members[fewer.count++] = out->fit.members[k];
+            }
+        }
+        double less = 0;
+        bool had_power = false;
+        if (parents_fit_solve(&fewer, gram, gram->piece_count)) {
+            WEIR_TRY(try_base(&less, &had_power, &fewer, rows, err));
+        }
+        if (less > 0 && less >= part - explained_loss) {
+            out->fit = fewer;
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_code parents_sparse_find(parents_sparse *out, const parents_fit *fit, const parents_gram *gram,
                               const parents_rows *rows, weir_error *err) {
     size_t order[PARENT_CANDIDATES_MAX];
     const size_t count = order_bases(order, rows);
-    parents_sparse result = {0};
-    for (size_t k = 0; k < count && !result.is_found; k++) {
-        result.fit = with_base(fit, order[k]);
-        if (result.fit.count < 2 || result.fit.count > SPARSE_PARENTS_MAX + 1 ||
-            !parents_fit_solve(&result.fit, gram, gram->piece_count)) {
+    double part = 0;
+    for (size_t k = 0; k < count && !(part > 0); k++) {
+        out->fit = with_base(fit, order[k]);
+        bool had_power = false;
+        if (out->fit.count < 2 || out->fit.count > SPARSE_PARENTS_MAX + 1 ||
+            !parents_fit_solve(&out->fit, gram, gram->piece_count)) {
             continue;
         }
-        WEIR_TRY(try_base(&result.is_found, &result.had_power, &result.fit, rows, err));
+        WEIR_TRY(try_base(&part, &had_power, &out->fit, rows, err));
+        out->had_power = out->had_power || had_power;
     }
-    if (result.is_found) {
-        WEIR_TRY(parents_fit_errors(&result.fit, gram, rows, err));
+    out->is_found = part > 0;
+    if (out->is_found) {
+        WEIR_TRY(prune(out, part, gram, rows, err));
+        (void)parents_fit_solve(&out->fit, gram, gram->piece_count);
+        WEIR_TRY(parents_fit_errors(&out->fit, gram, rows, err));
     }
-    *out = result;
     return WEIR_OK;
 }

@@ -5,9 +5,8 @@
  * With base b and deltas T_j = parent_j - b, number i of the child is
  *     dare [1]:  b + sum_{j in S_i} c_j T_ij            S_i random, c_j = weight / density
  *     ties [2]:  b + sum_{j in S_i} c_{S_i,j} T_ij      S_i by size and sign, c a mean over S_i
- * Each number is given the subset with the smallest error, the coefficients are fitted again, and so
- * on, from several starts.
- * [1] Yu et al. 2024. [2] Yadav et al. 2023.
+ * Each number is given the subset with the smallest error, the coefficients are fitted again, and
+ * so on, from several starts. [1] Yu et al. 2024. [2] Yadav et al. 2023.
  */
 #ifndef WEIR_SKETCH_PARENTS_SPARSE_H
 #define WEIR_SKETCH_PARENTS_SPARSE_H
@@ -18,7 +17,7 @@ enum { SPARSE_PARENTS_MAX = 5 };
 
 typedef struct parents_sparse {
     bool is_found;
-    bool had_power; /**< there were numbers enough to see such a merge, at some base */
+    bool had_power;  /**< there were numbers enough to see such a merge, at some base */
     parents_fit fit; /**< least squares of the base and the parents; the base first */
 } parents_sparse;
 
