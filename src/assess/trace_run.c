@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/trace_weights.h"
 #include "base/fail.h"
 #include "base/findings.h"
 #include "delta/diff.h"
@@ -149,6 +150,7 @@ weir_code weir_trace_run(weir_trace **out, const char *model_path,
         WEIR_TRY(open_model(trace, &run, model_path, err));
     }
     WEIR_TRY(search(trace, &run, err));
+    WEIR_TRY(trace_use_weights(trace, run.model, run.options, err));
     *out = WEIR_TAKE(trace);
     return WEIR_OK;
 }
