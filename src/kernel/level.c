@@ -11,6 +11,7 @@
 #include "kernel/read_k.h"
 #include "kernel/read_plain.h"
 #include "kernel/read_small.h"
+#include "kernel/unit_lanes.h"
 #include "kernel/write_blocks.h"
 #include "kernel/write_small.h"
 #include KERNEL_PAIR
@@ -20,6 +21,9 @@ extern const kernel_level KERNEL_LEVEL;
 const kernel_level KERNEL_LEVEL = {
     .pair_f32 = pair_f32,
     .pair_bf16 = pair_bf16,
+    .squares = squares,
+    .dots = dots,
+    .hadamard = hadamard,
     .readers =
         {
             [WEIR_DTYPE_F64] = read_f64,

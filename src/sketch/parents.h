@@ -2,8 +2,8 @@
 /**
  * @file parents.h  Which of several relatives a model was merged from, and with what shares.
  *
- * All arrays are aligned: the same units of the same layers in the same order. The child's delta from
- * the nearest relative is explained by the deltas of the others; see parents.c for the model.
+ * All arrays are aligned: the same units of the same layers in the same order. The child's delta
+ * from the nearest relative is explained by the deltas of the others; see parents.c for the model.
  */
 #ifndef WEIR_SKETCH_PARENTS_H
 #define WEIR_SKETCH_PARENTS_H
@@ -29,13 +29,15 @@ typedef struct parents_input {
     size_t candidate_count;         /**< at most PARENT_CANDIDATES_MAX */
     const parents_piece *pieces;
     size_t piece_count;
-    bool is_projected; /**< sums of numbers instead of numbers: nothing can be said of single ones */
-    double child_rounding; /**< relative rounding error of the child's dtype: 2^-9 for bf16, 0 for F32 */
+    bool
+        is_projected; /**< sums of numbers instead of numbers: nothing can be said of single ones */
+    double child_rounding; /**< relative rounding error of the child's dtype: 2^-9 for bf16, 0 for
+                              F32 */
 } parents_input;
 
 typedef enum parents_kind {
-    PARENTS_NEAREST, /**< one relative explains it best; the rest is the child's own */
-    PARENTS_MERGE,   /**< two or more relatives, and nothing but rounding is left */
+    PARENTS_NEAREST,       /**< one relative explains it best; the rest is the child's own */
+    PARENTS_MERGE,         /**< two or more relatives, and nothing but rounding is left */
     PARENTS_MERGE_SPARSE,  /**< so once each number may come from a subset (ties, dare) */
     PARENTS_MERGE_LAYERED, /**< the shares differ from layer to layer */
     PARENTS_PASSTHROUGH,   /**< whole layers of different relatives */
