@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "sketch/link.h"
+#include "weir/finding.h"
 #include "weir/model.h"
 
 enum { MODELS_MAX = 4096, PATH_MAX_BYTES = 4096 };
@@ -27,13 +28,16 @@ static void read_models(void) {
         path[strcspn(path, "\n")] = '\0';
         const fingerprint_options options = {.jobs = 1};
         weir_model *model = NULL;
+        weir_findings *findings = NULL;
         weir_error err = {0};
-        if (weir_model_open(&model, path, NULL, NULL, &err) != WEIR_OK ||
+        if (weir_findings_new(&findings, &err) != WEIR_OK ||
+            weir_model_open(&model, path, NULL, findings, &err) != WEIR_OK ||
             fingerprint_make(&models[model_count], model, &options, &costs[model_count], &err) !=
                 WEIR_OK) {
             printf("failed %zu\n", model_count);
         }
         weir_model_free(model);
+        weir_findings_free(findings);
         model_count++;
     }
 }
