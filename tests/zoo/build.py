@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the zoo in the user's cache, as far as it is not there, and writes what is true of it.
 
-usage: build.py [--mini] [--only CASE,...]     prints the path of truth.json
+usage: build.py [--mini] [--only CASE,...] [--families NAME...]      prints the path of truth.json
 
 truth.json: {roots[{id, family, kind, path, ancestors, ...}], rows[{id, case, path, ancestors, ...}]}
 """
@@ -24,7 +24,7 @@ import rows
 import surgery  # noqa: F401
 import tuning  # noqa: F401
 import wrapping  # noqa: F401
-from roots import Root, cache_folder, load_or_make
+from roots import Root, cache_folder, load_or_make, planned
 
 SHARED = ("corpus.py", "families.py", "training.py", "roots.py", "checkpoint.py")
 
@@ -35,12 +35,12 @@ def truth_of_root(root: Root, folder: Path) -> dict[str, object]:
     return asdict(root) | {"path": str(folder / root.id), "ancestors": [root.id, f"start:{start}"]}
 
 
-def build(mini: bool, cases: set[str]) -> Path:
-    folder, roots = load_or_make(mini)
+def build(mini: bool, cases: set[str], families: tuple[str, ...] = ()) -> Path:
+    folder, roots = load_or_make(mini, families)
     models = cache_folder("mini-zoo-models" if mini else "zoo-models", SHARED)
     models.mkdir(parents=True, exist_ok=True)
     trained: dict[str, list[str]] = {}
-    for root in roots:
+    for root in planned(mini):
         if root.kind == "trained":
             trained.setdefault(root.family, []).append(root.id)
     made = []
@@ -50,6 +50,8 @@ def build(mini: bool, cases: set[str]) -> Path:
         if cases and which.case not in cases:
             continue
         for root in chosen:
+            if families and root.rsplit("-", 1)[0] not in families:
+                continue
             row = rows.make_row(which, root, folder, models, trained[root.rsplit("-", 1)[0]])
             if row:
                 made.append(asdict(row) | {"path": str(models / row.path)})
@@ -67,8 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="build the zoo")
     parser.add_argument("--mini", action="store_true", help="a subset that is built in a minute")
     parser.add_argument("--only", default="", help="cases, as in P1,N6")
+    parser.add_argument("--families", nargs="*", default=[], help="models of these roots alone")
     options = parser.parse_args()
-    print(build(options.mini, set(filter(None, options.only.split(",")))))
+    cases = set(filter(None, options.only.split(",")))
+    print(build(options.mini, cases, tuple(options.families)))
 
 
 if __name__ == "__main__":
