@@ -20,6 +20,7 @@ import evasion  # noqa: F401  (each of these registers its recipes, in the order
 import merging  # noqa: F401
 import negatives  # noqa: F401
 import quantised  # noqa: F401
+import real_model
 import rows
 import surgery  # noqa: F401
 import tuning  # noqa: F401
@@ -58,10 +59,12 @@ def build(mini: bool, cases: set[str], families: tuple[str, ...] = ()) -> Path:
         if time.monotonic() - began > 1:
             print(f"{which.case} {which.kind}: {len(chosen)} in {time.monotonic() - began:.0f} s",
                   file=sys.stderr, flush=True)
-    truth = models / "truth.json"
-    truth.write_text(json.dumps({"roots": [truth_of_root(root, folder) for root in roots],
-                                 "rows": made}, indent=1))
-    return truth
+    truth = {"roots": [truth_of_root(root, folder) for root in roots], "rows": made}
+    if not (mini or cases or families):
+        real_model.add(truth, models / "real")
+    path = models / "truth.json"
+    path.write_text(json.dumps(truth, indent=1))
+    return path
 
 
 def main() -> None:

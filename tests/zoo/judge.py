@@ -30,6 +30,8 @@ from unrelated import judge_pairs
 WORKERS = 2
 SHARE_LEAST = 0.05  # a parent of less is not counted as named
 Model = dict[str, Any]
+ROOT_CASES = {"trained": ("N1", "trained roots"), "random": ("N2", "never-trained starts"),
+              "real": ("N5", "a real model")}
 
 
 class Truth:
@@ -189,8 +191,7 @@ def trace_all(truth: Truth, weir: Weir, folder: Path) -> tuple[dict[str, list[Mo
         name = Path(root["path"]).name
         if name in known["roots"]:
             jobs.append((weir.trace_without_itself, name, root["path"], registries["roots"], folder))
-            kind = "trained roots" if root["kind"] == "trained" else "never trained"
-            about.append(("N1" if root["kind"] == "trained" else "N2", kind, root, known["roots"] - {name}))
+            about.append((*ROOT_CASES[root["kind"]], root, known["roots"] - {name}))
     for twin in truth.roots:
         if twin["kind"] == "twin":
             jobs.append((weir.trace, twin["id"], twin["path"], registries["roots"]))
@@ -214,7 +215,7 @@ def total_of(judged: dict[str, list[Model]]) -> Model:
     everything = [one for some in judged.values() for one in some]
     false = sum(len(one["false"]) for one in everything)
     pairs = sum(one["strangers"] for one in everything)
-    roots = [one for key in judged if key.startswith(("N1", "N2 never trained")) for one in judged[key]]
+    roots = [one for key in judged if key.startswith(("N1", "N2 never-trained s")) for one in judged[key]]
     directions = [direction for one in everything for direction in one["directions"]]
     return {"traces": len(everything), "false_links": rate(false, pairs),
             "false_links_of_roots": rate(sum(len(one["false"]) for one in roots),
