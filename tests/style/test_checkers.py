@@ -57,6 +57,10 @@ class Layers(Tree):
         self.accept("src/policy/a.c", '#include "evidence/fact.h"\n')
         self.refuse("src/policy/b.c", '#include "delta/compare.h"\n')
 
+    def test_what_stands_on_policy_includes_what_policy_stands_on(self) -> None:
+        self.accept("src/registry/a.c", '#include "sketch/fingerprint.h"\n#include "io/digest.h"\n')
+        self.refuse("src/registry/b.c", '#include "attest/log.h"\n')
+
     def test_a_public_header_of_a_folder_above_is_refused(self) -> None:
         self.refuse("src/tensor/a.c", '#include "weir/diff.h"\n')
 
