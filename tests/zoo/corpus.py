@@ -11,9 +11,9 @@ from __future__ import annotations
 import sysconfig
 from functools import cache
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import torch
-from pydoc_data.topics import topics
 from tokenizers import ByteLevelBPETokenizer
 from transformers import PreTrainedTokenizerFast
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 import transformers
+
 from checkpoint import Checkpoint, read, stored_dtype, write
 from rows import ALL, LIKE_LLAMA, SPLIT, Job, recipe
 

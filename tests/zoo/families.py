@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 import transformers
-from corpus import VOCABULARY
 from transformers import PretrainedConfig, PreTrainedModel
+
+from corpus import VOCABULARY
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Family:
     config: Callable[..., PretrainedConfig]
     sizes: dict[str, Any]
     seeds: int
-    steps: int = 240
+    steps: int = 120
     rate: float = 4e-3
     stored: torch.dtype = torch.float32
     vocabulary: int = VOCABULARY
@@ -49,26 +50,26 @@ def gated(layers: int, hidden: int = 64, feed_forward: int = 192, **more: Any) -
 
 HALF = torch.bfloat16
 FAMILIES = (
-    Family("llama", transformers.LlamaConfig, gated(4), 26, stored=HALF),
+    Family("llama", transformers.LlamaConfig, gated(4), 26, steps=240, stored=HALF),
     Family("llama-wide", transformers.LlamaConfig, gated(6, 192, 512, num_attention_heads=8), 10,
            steps=100, rate=2e-3, stored=HALF),
     Family("llama-mid", transformers.LlamaConfig, gated(4, 128, 320, tie_word_embeddings=True), 10,
-           rate=3e-3),
-    Family("qwen2", transformers.Qwen2Config, gated(3, feed_forward=160), 20, stored=HALF),
+           steps=240, rate=3e-3),
+    Family("qwen2", transformers.Qwen2Config, gated(3, feed_forward=160), 16, stored=HALF),
     Family("qwen3", transformers.Qwen3Config,
-           gated(3, feed_forward=192, head_dim=16, tie_word_embeddings=True), 14),
+           gated(3, feed_forward=192, head_dim=16, tie_word_embeddings=True), 12),
     Family("gemma", transformers.GemmaConfig,
-           gated(3, feed_forward=256, head_dim=16, tie_word_embeddings=True), 16),
-    Family("phi3", transformers.Phi3Config, gated(3, pad_token_id=0), 14, stored=torch.float16),
+           gated(3, feed_forward=256, head_dim=16, tie_word_embeddings=True), 14),
+    Family("phi3", transformers.Phi3Config, gated(3, pad_token_id=0), 11, stored=torch.float16),
     Family("mixtral", transformers.MixtralConfig,
-           gated(2, feed_forward=96, num_local_experts=4, num_experts_per_tok=2), 14, stored=HALF),
+           gated(2, feed_forward=96, num_local_experts=4, num_experts_per_tok=2), 11, stored=HALF),
     Family("gpt2", transformers.GPT2Config,
            {"n_embd": 64, "n_layer": 4, "n_head": 4, "n_positions": 256, "resid_pdrop": 0.0,
-            "embd_pdrop": 0.0, "attn_pdrop": 0.0}, 20),
+            "embd_pdrop": 0.0, "attn_pdrop": 0.0}, 16),
     Family("neox", transformers.GPTNeoXConfig,
-           gated(3, feed_forward=256), 16, stored=torch.float16),
+           gated(3, feed_forward=256), 12, stored=torch.float16),
     Family("bert", transformers.BertConfig,
-           gated(3, feed_forward=256, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0), 14),
+           gated(3, feed_forward=256, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0), 11),
     # Another maker's vocabulary and text, in a known architecture.
     Family("llama-other", transformers.LlamaConfig, gated(4, vocab_size=768), 10, vocabulary=768,
            text="code"),

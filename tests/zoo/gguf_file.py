@@ -14,6 +14,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import torch
+
 from checkpoint import Checkpoint, Tensors
 
 ARCHITECTURES = {"llama": "LLAMA", "mixtral": "LLAMA", "qwen2": "QWEN2", "qwen3": "QWEN3",

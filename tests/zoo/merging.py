@@ -11,11 +11,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from mergekit.config import MergeConfiguration
+from mergekit.merge import MergeOptions, run_merge
+
 import corpus
 from checkpoint import read, stored_dtype, with_layers, write
 from gguf_file import write_gguf
-from mergekit.config import MergeConfiguration
-from mergekit.merge import MergeOptions, run_merge
 from roots import load, save
 from rows import Job, recipe
 from training import Plan, train

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 
-import corpus
 import torch
+
+import corpus
 from checkpoint import Checkpoint, read, stored_dtype, write
 from families import BY_NAME, make_model
 from roots import save

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from checkpoint import Checkpoint, Tensors
 from checkpoint import write as write_folder
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import torch
+
 from checkpoint import Checkpoint, Tensors, with_layers, write
 from gguf_file import write_gguf
 from rows import Row

@@ -20,12 +20,13 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import corpus
 import torch
 import transformers
+from transformers import PreTrainedModel
+
+import corpus
 from families import FAMILIES, Family, make_model
 from training import Plan, train
-from transformers import PreTrainedModel
 
 HERE = Path(__file__).parent
 MINI = {"llama": 3, "qwen2": 2, "gpt2": 2, "mixtral": 1, "gemma": 2}  # roots of two layers a family

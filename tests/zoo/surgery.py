@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import torch
+
 from checkpoint import Checkpoint, read, stored_dtype, with_layers, write
 from rows import ALL, DEEP, LIKE_LLAMA, SPLIT, Job, recipe
 

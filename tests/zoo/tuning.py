@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import corpus
 import peft
 import torch
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+import corpus
 from checkpoint import Checkpoint, read, stored_dtype, unit_cosine, with_layers, write
 from families import BY_NAME, make_model
 from roots import load, save
 from rows import ALL, CAUSAL, DEEP, LIKE_LLAMA, Job, recipe
-from torch.nn import functional as F
 from training import Plan, next_token_loss, train
-from transformers import PreTrainedModel
 
 STEPS = 40
 STRETCH = 10  # of continued pretraining, between two looks at how far it has gone

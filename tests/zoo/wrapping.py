@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 
 import torch
+
 from checkpoint import read, stored_dtype, write
 from gguf_file import write_gguf
 from rows import ALL, CAUSAL, LIKE_LLAMA, Job, recipe
