@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "registry/registry.h"
 
-enum { HOT_FLAG_UNIT = 1, HOT_FLAG_TOKEN = 2, STATE_HEAD_DIGITS = 16 };
+enum { HOT_FLAG_UNIT = 1, HOT_FLAG_TOKEN = 2, HOT_FLAG_GATE = 4, STATE_HEAD_DIGITS = 16 };
 _Static_assert(STORE_HOT_BYTES == 8 * (HOT_UNIT_WORDS + HOT_TOKEN_WORDS) + 8, "the layout below");
 
 /* --- hot codes as bytes --- */
@@ -45,7 +45,10 @@ void registry_hot_bytes(uint8_t out[static STORE_HOT_BYTES], const hot_code *cod
         put(&out, code->token[i], 8);
     }
     put(&out, code->hidden, 4);
-    put(&out, (code->has_unit ? HOT_FLAG_UNIT : 0u) | (code->has_token ? HOT_FLAG_TOKEN : 0u), 4);
+    put(&out,
+        (code->has_unit ? HOT_FLAG_UNIT : 0u) | (code->has_token ? HOT_FLAG_TOKEN : 0u) |
+            (code->has_gate ? HOT_FLAG_GATE : 0u),
+        4);
 }
 
 void registry_hot_code(hot_code *out, const uint8_t bytes[static STORE_HOT_BYTES]) {
@@ -59,6 +62,7 @@ void registry_hot_code(hot_code *out, const uint8_t bytes[static STORE_HOT_BYTES
     out->hidden = (uint32_t)get(&bytes, 4);
     const uint64_t flags = get(&bytes, 4);
     out->has_unit = flags & HOT_FLAG_UNIT;
+    out->has_gate = flags & HOT_FLAG_GATE;
     out->has_token = flags & HOT_FLAG_TOKEN;
 }
 

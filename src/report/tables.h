@@ -19,6 +19,9 @@ void assessment_print(const paint *out, const weir_assessment *assessment);
 /** What was asked of a registry. */
 void registry_print(const paint *out, const weir_registry_listing *listing);
 
+/** One trace: verdict line, candidates, layers, the test and its power. */
+void trace_print(const paint *out, const weir_trace *trace);
+
 /* Pieces that more than one of them prints. */
 
 /** "SmolLM2: GGUF, llama, 134,515,008 parameters (Q4_1, F32), 98.4 MB". */
