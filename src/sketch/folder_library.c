@@ -44,13 +44,13 @@ static weir_code read_source(fingerprint **out, weir_source *source, weir_error 
     return fingerprint_decode(out, bytes, (size_t)size, weir_source_name(source), err);
 }
 
-static weir_code read_at(fingerprint **out, int folder, const char *path, weir_error *err) {
+static weir_code read_at(fingerprint **out, int directory, const char *path, weir_error *err) {
     WEIR_CLEANUP(weir_source_free) weir_source *source = NULL;
     WEIR_CLEANUP(free) char *name = fingerprint_name(path);
     if (!name) {
         return weir_fail_nomem(err);
     }
-    WEIR_TRY(weir_source_open_file(&source, folder, path, name, err));
+    WEIR_TRY(weir_source_open_file(&source, directory, path, name, err));
     return read_source(out, source, err);
 }
 
