@@ -19,6 +19,9 @@
 #include "registry/registry.h"
 
 enum { HOT_FLAG_UNIT = 1, HOT_FLAG_TOKEN = 2, HOT_FLAG_GATE = 4, STATE_HEAD_DIGITS = 16 };
+/* An index of so many entries is read whole and checked each time it is opened: some 50 ms at most.
+ */
+enum { CHECKED_ENTRIES_MAX = 50000 };
 _Static_assert(STORE_HOT_BYTES == 8 * (HOT_UNIT_WORDS + HOT_TOKEN_WORDS) + 8, "the layout below");
 
 /* --- hot codes as bytes --- */
@@ -97,7 +100,9 @@ static bool open_current(search_index **out, const char *path, uint64_t head) {
     if (search_index_open(&index, path, NULL) != WEIR_OK) {
         return false;
     }
-    if (search_index_generation(index) != head) {
+    const bool is_small = search_index_entry_count(index) <= CHECKED_ENTRIES_MAX;
+    if (search_index_generation(index) != head ||
+        (is_small && search_index_verify(index, NULL) != WEIR_OK)) {
         search_index_free(index);
         return false;
     }
@@ -150,6 +155,24 @@ static weir_code open_index(weir_registry *registry, weir_error *err) {
     return code == WEIR_ERR_IO ? make_elsewhere(registry, err) : code;
 }
 
+weir_code registry_verify_index(weir_registry *registry, weir_error *err) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer path = {0};
+    WEIR_CLEANUP(search_index_free) search_index *index = NULL;
+    const char *file = registry->store.ops->path(registry->store.context);
+    if (!file) {
+        return WEIR_OK;
+    }
+    text_buffer_format(&path, "%s.idx", file);
+    if (path.failed) {
+        return weir_fail_nomem(err);
+    }
+    const weir_code code = search_index_open(&index, path.data, err);
+    if (code == WEIR_OK) {
+        return search_index_verify(index, err);
+    }
+    return code == WEIR_ERR_IO || code == WEIR_ERR_UNSUPPORTED ? WEIR_OK : code;
+}
+
 /* --- the library --- */
 
 static weir_code fetch_entry(void *context, uint64_t id, library_entry *out, weir_error *err) {
@@ -177,6 +200,11 @@ weir_code registry_library(library *out, weir_registry *registry, weir_error *er
     search_index_free(registry->index);
     registry->index = NULL;
     WEIR_TRY(open_index(registry, err));
-    *out = (library){registry, registry->index, fetch_entry};
+    *out = (library){
+        .context = registry,
+        .index = registry->index,
+        .entry_count = search_index_entry_count(registry->index),
+        .fetch = fetch_entry,
+    };
     return WEIR_OK;
 }
