@@ -140,6 +140,7 @@ const char *exit_status_meaning(exit_status status);
 
 /* One file a verb. */
 exit_status cmd_inspect(const invocation *call);
+exit_status cmd_trace(const invocation *call);
 exit_status cmd_diff(const invocation *call);
 exit_status cmd_assess(const invocation *call);
 exit_status cmd_registry(const invocation *call);

@@ -110,6 +110,8 @@ static const option_spec *const diff_options[] = {&exit_code, &digest,        &l
                                                   &name,      COMMON_OPTIONS, NULL};
 static const option_spec *const assess_options[] = {&base, &fail_on,       &digest, &lenient,
                                                     &name, COMMON_OPTIONS, NULL};
+static const option_spec *const trace_options[] = {&registry, &base,          &digest, &lenient,
+                                                   &name,     COMMON_OPTIONS, NULL};
 static const option_spec *const registry_options[] = {&registry, &name,          &reason, &digest,
                                                       &lenient,  COMMON_OPTIONS, NULL};
 static const option_spec *const doctor_options[] = {COMMON_OPTIONS, NULL};
@@ -133,6 +135,12 @@ static const example_spec assess_examples[] = {
     {"weir assess remix.gguf --base upstream.gguf", "what the remix is and what is not known"},
     {"weir assess ./remix --base ./base --fail-on 3", "a gate for an automatic check"},
     {"weir assess ./remix -o table -o json=report.json", "both for a person and for a program"},
+    {NULL, NULL},
+};
+static const example_spec trace_examples[] = {
+    {"weir trace remix.gguf", "which known models these weights come from"},
+    {"weir trace ./remix --base ./base", "whether they come from this one"},
+    {"weir trace --registry team.db --json ./remix", "against a registry of one's own"},
     {NULL, NULL},
 };
 static const example_spec registry_examples[] = {
@@ -210,6 +218,18 @@ static const cli_command commands[] = {
         .run = cmd_inspect,
     },
     {
+        .name = "trace",
+        .question = "Which known models do these weights come from?",
+        .operands = "MODEL",
+        .operands_help = "A file, a folder, or a fingerprint (*.weirfp).",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = trace_options,
+        .examples = trace_examples,
+        .exits = inspect_exits,
+        .run = cmd_trace,
+    },
+    {
         .name = "diff",
         .question = "What was modified between a base and a model?",
         .operands = "BASE MODEL",
@@ -264,7 +284,7 @@ static const cli_command commands[] = {
         .question = "How is a verb used? What does a word mean?",
         .operands = "[VERB|TOPIC]",
         .operands_help = "A verb of this list, or a topic: exit-codes, formats, evidence.",
-        .completes = "inspect diff assess registry doctor exit-codes formats evidence",
+        .completes = "inspect trace diff assess registry doctor exit-codes formats evidence",
         .operands_max = 1,
         .options = help_options,
         .examples = help_examples,
@@ -274,8 +294,8 @@ static const cli_command commands[] = {
 };
 
 static const char *const planned[] = {
-    "trace", "probe",  "stress",   "scaffold", "import", "attest", "verify",
-    "log",   "export", "incident", "monitor",  "policy", "serve",  "worker",
+    "probe",  "stress",   "scaffold", "import", "attest", "verify", "log",
+    "export", "incident", "monitor",  "policy", "serve",  "worker",
 };
 
 const cli_command *command_at(size_t index) {

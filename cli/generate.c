@@ -24,6 +24,9 @@ exit_status cmd_inspect(const invocation *call) {
     (void)call;
     return EXIT_BUG;
 }
+exit_status cmd_trace(const invocation *call) {
+    return cmd_inspect(call);
+}
 exit_status cmd_diff(const invocation *call) {
     return cmd_inspect(call);
 }

@@ -31,7 +31,8 @@ static const topic_entry formats[] = {
     {NULL, "What weir writes."},
     {"table", "For a person: the verdict first, then tables and heat strips."},
     {"json",
-     "weir.inspect/1, weir.diff/1, weir.assess/1, weir.registry/1, weir.doctor/1 and, when a call "
+     "weir.inspect/1, weir.diff/1, weir.assess/1, weir.trace/1, weir.registry/1, weir.doctor/1 "
+     "and, when a call "
      "fails, "
      "weir.error/1. Their JSON Schemas are installed in share/weir/schema. A reader ignores fields "
      "that it does not know."},

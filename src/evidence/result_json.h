@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file result_json.h  The JSON of each result: weir.inspect/1, weir.diff/1, weir.trace/1. */
+/** @file result_json.h  The JSON of each result: weir.inspect/1, weir.diff/1, weir.trace/1,
+ * fingerprints. */
 #ifndef WEIR_EVIDENCE_RESULT_JSON_H
 #define WEIR_EVIDENCE_RESULT_JSON_H
 

@@ -16,11 +16,11 @@ void diff_print(const paint *out, const weir_diff *diff);
 /** The whole answer. */
 void assessment_print(const paint *out, const weir_assessment *assessment);
 
-/** What was asked of a registry. */
-void registry_print(const paint *out, const weir_registry_listing *listing);
-
 /** One trace: verdict line, candidates, layers, the test and its power. */
 void trace_print(const paint *out, const weir_trace *trace);
+
+/** What was asked of a registry. */
+void registry_print(const paint *out, const weir_registry_listing *listing);
 
 /* Pieces that more than one of them prints. */
 
