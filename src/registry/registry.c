@@ -74,6 +74,7 @@ typedef struct newcomer {
     fingerprint *sketch;
     uint8_t *bytes; /* of the fingerprint */
     size_t len;
+    char payload_id[DIGEST_TEXT_BYTES];
     char name[4 * WEIR_REGISTRY_NAME_BYTES_MAX]; /* an escaped byte takes four */
     char id[DIGEST_TEXT_BYTES];                  /* of the fingerprint */
     char *location;
@@ -164,7 +165,11 @@ static weir_code look_at_model(newcomer *model, const char *path,
         return refuse_malformed(model->inspection, err);
     }
     WEIR_TRY(fingerprint_make(&model->sketch, opened, &make, NULL, err));
+    memcpy(model->payload_id, model->inspection->payload_id, sizeof model->payload_id);
     keep_claims(model, opened);
+    if (!options->digest && model->inspection->tensor_bytes <= PAYLOAD_UNASKED_BYTES_MAX) {
+        WEIR_TRY(model_payload_id(model->payload_id, opened, options->callbacks, err));
+    }
     WEIR_TRY(keep_name(model, options->name ? options->name : weir_model_name(opened), err));
     model->location = realpath(path, NULL);
     if (!model->location) {
@@ -205,7 +210,7 @@ static weir_registry_entry entry_of(const newcomer *model) {
     return (weir_registry_entry){
         .name = model->name,
         .id = model->inspection ? text_or_null(model->inspection->id) : NULL,
-        .payload_id = model->inspection ? text_or_null(model->inspection->payload_id) : NULL,
+        .payload_id = text_or_null(model->payload_id),
         .location = model->location,
         .claims = model->claims,
         .claim_count = model->claim_count,

@@ -44,8 +44,9 @@ struct weir_registry_listing {
  * damaged, or when the registry has changed since; when its place cannot be written, for this
  * process alone.
  *
- * @param[out] out  valid until the registry is freed; one fetch at a time
- * Cost: when something has changed, one read of the hot codes, 800 bytes a model, and one write.
+ * @param[out] out  valid until the registry is freed; one fetch at a time. Of a registry that does
+ * not exist: no index and no entries Cost: when something has changed, one read of the hot codes,
+ * 800 bytes a model, and one write.
  */
 weir_code registry_library(library *out, weir_registry *registry, weir_error *err);
 

@@ -9,6 +9,7 @@
  * date and not when something is added, so that adding costs the same whatever the registry's size.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,26 +111,23 @@ static bool open_current(search_index **out, const char *path, uint64_t head) {
     return true;
 }
 
-/* In a folder of its own that is gone when this returns; the index that is open lives on. */
+/* Under a name of its own that is gone when this returns; the index that is open lives on. */
 static weir_code make_elsewhere(weir_registry *registry, weir_error *err) {
-    text_buffer folder = {0};
-    text_buffer path = {0};
-    text_buffer_format(&folder, "%s/weir-index-XXXXXX", registry->scratch);
-    weir_code code = WEIR_OK;
-    if (folder.failed) {
-        code = weir_fail_nomem(err);
-    } else if (!mkdtemp(folder.data)) {
-        code = weir_fail(err, WEIR_ERR_IO, "search index", NULL, "a folder to make it in", "%s",
-                         strerror(errno));
-    } else {
-        text_buffer_format(&path, "%s/index", folder.data);
-        code = path.failed ? weir_fail_nomem(err) : write_index(registry, path.data, err);
-        code = code == WEIR_OK ? search_index_open(&registry->index, path.data, err) : code;
-        (void)unlink(path.data ? path.data : "");
-        (void)rmdir(folder.data);
+    WEIR_CLEANUP(text_buffer_release) text_buffer path = {0};
+    text_buffer_format(&path, "%s/weir-index-XXXXXX", registry->scratch);
+    if (path.failed) {
+        return weir_fail_nomem(err);
     }
-    text_buffer_release(&folder);
-    text_buffer_release(&path);
+    WEIR_CLEANUP(close) int fd = mkostemp(path.data, O_CLOEXEC);
+    if (fd < 0) {
+        return weir_fail(err, WEIR_ERR_IO, "search index", NULL, "a folder to make it in", "%s",
+                         strerror(errno));
+    }
+    weir_code code = write_index(registry, path.data, err);
+    if (code == WEIR_OK) {
+        code = search_index_open(&registry->index, path.data, err);
+    }
+    (void)unlink(path.data);
     return code;
 }
 
@@ -151,7 +149,7 @@ static weir_code open_beside(weir_registry *registry, const char *file, weir_err
 
 static weir_code open_index(weir_registry *registry, weir_error *err) {
     const char *file = registry->store.ops->path(registry->store.context);
-    const weir_code code = file ? open_beside(registry, file, err) : WEIR_ERR_IO;
+    const weir_code code = open_beside(registry, file, err);
     return code == WEIR_ERR_IO ? make_elsewhere(registry, err) : code;
 }
 
@@ -199,6 +197,10 @@ static weir_code fetch_entry(void *context, uint64_t id, library_entry *out, wei
 weir_code registry_library(library *out, weir_registry *registry, weir_error *err) {
     search_index_free(registry->index);
     registry->index = NULL;
+    if (!weir_registry_exists(registry)) {
+        *out = (library){.context = registry, .fetch = fetch_entry};
+        return WEIR_OK;
+    }
     WEIR_TRY(open_index(registry, err));
     *out = (library){
         .context = registry,
