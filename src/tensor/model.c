@@ -534,6 +534,28 @@ weir_code weir_model_read_rows(const weir_model *model, size_t tensor_index, uin
                             err);
 }
 
+weir_code model_count_parameters(const weir_model *model, uint64_t *by_dtype, weir_error *err) {
+    const tensor_table *const table = &model->from->tensors;
+    WEIR_CLEANUP(free) bool *is_part = calloc(table->count + 1, sizeof *is_part);
+    if (!is_part) {
+        return weir_fail_nomem(err);
+    }
+    memset(by_dtype, 0, WEIR_DTYPE_COUNT * sizeof *by_dtype);
+    for (size_t i = 0; i < model->views.count; i++) {
+        const tensor_view *const view = &model->views.items[i];
+        for (size_t k = 0; view->packed && k < view->packed->member_count; k++) {
+            is_part[view->packed->members[k] - table->items] = true;
+        }
+        by_dtype[view->base.dtype] += view->packed ? view->base.rows * view->base.cols : 0;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        uint64_t elements = 0;
+        (void)tensor_table_elements(&elements, table->items[i].dims, table->items[i].rank);
+        by_dtype[table->items[i].dtype] += is_part[i] ? 0 : elements;
+    }
+    return WEIR_OK;
+}
+
 const checkpoint *model_checkpoint(const weir_model *model) {
     return model->from;
 }
