@@ -149,14 +149,31 @@ static bool stored_name_exists(const void *context, const char *name) {
                    compare_to_stored) != NULL;
 }
 
-static weir_code find_packed(build *work, weir_error *err) {
+/* One that could not be looked at, for a disk that fails, stays what it is stored as. */
+static weir_code look_for_packed(build *work, const packed_search *in, size_t index,
+                                 const char **why, weir_findings *findings, weir_error *err) {
+    weir_error failure = {0};
+    const weir_code code = packed_find(&work->states[index].packed, why, in,
+                                       &in->from->tensors.items[index], &failure);
+    if (code == WEIR_ERR_IO) {
+        findings_add_error(findings, "file-unreadable", &failure);
+        *why = "tables that cannot be read";
+        return WEIR_OK;
+    }
+    if (code != WEIR_OK && err) {
+        *err = failure;
+    }
+    return code;
+}
+
+static weir_code find_packed(build *work, weir_findings *findings, weir_error *err) {
     const checkpoint *const from = work->model->from;
     const packed_search in = {
         .from = from, .by_name = work->by_name, .memory = &work->model->memory};
     for (size_t i = 0; i < from->tensors.count; i++) {
         const stored_tensor *const stored = &from->tensors.items[i];
         const char *why;
-        WEIR_TRY(packed_find(&work->states[i].packed, &why, &in, stored, err));
+        WEIR_TRY(look_for_packed(work, &in, i, &why, findings, err));
         if (why) {
             work->codes_why = work->codes.count == 0 ? why : work->codes_why;
             work->states[i].is_refused = true;
@@ -435,7 +452,7 @@ static weir_code build_model(weir_model *model, weir_findings *findings, weir_er
     }
     WEIR_TRY(role_index_build(&work.merged, NULL, err));
     WEIR_TRY(sort_stored(&work, err));
-    WEIR_TRY(find_packed(&work, err));
+    WEIR_TRY(find_packed(&work, findings, err));
     WEIR_TRY(add_all(&work, err));
     WEIR_TRY(make_unique(&work, err));
     if (model->views.count > 0) {
