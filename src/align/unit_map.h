@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file unit_map.h  Two models whose hidden units stand in another order, and whose residual basis may
- * have been permuted, mirrored or rotated: the second pass of a trace, with both models at hand.
+ * @file unit_map.h  Two models whose hidden units stand in another order, and whose residual basis
+ * may have been permuted, mirrored or rotated: the second pass of a trace, with both models at
+ * hand.
  *
- * Units are compared by their token codes, sign(v diag(gain) E^T) over tokens chosen by the hashes of
- * their bytes, which no change of the residual basis alters. Every unit of a layer of one model is
- * matched to its nearest in a layer of the other by its row of gate, and again by its row of up. In
- * models that share weights both name the same unit; in unrelated ones they do not. The null of this
- * agreement is empirical: calibrated, not exact.
+ * Units are compared by their token codes, sign(v diag(gain) E^T) over tokens chosen by the hashes
+ * of their bytes, which no change of the residual basis alters. Every unit of a layer of one model
+ * is matched to its nearest in a layer of the other by its row of gate, and again by its row of up.
+ * In models that share weights both name the same unit; in unrelated ones they do not. The null of
+ * this agreement is empirical: calibrated, not exact.
  */
 #ifndef WEIR_ALIGN_UNIT_MAP_H
 #define WEIR_ALIGN_UNIT_MAP_H

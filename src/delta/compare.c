@@ -18,8 +18,8 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
+#include "base/threads.h"
 #include "delta/measure.h"
-#include "delta/threads.h"
 #include "io/file_digest.h"
 
 #ifdef _OPENMP
@@ -287,12 +287,7 @@ static size_t worker_elements(const comparison *run) {
 }
 
 static weir_code make_workers(comparison *run, weir_error *err) {
-#ifdef _OPENMP
-    const unsigned wanted = run->options->jobs ? run->options->jobs : (unsigned)omp_get_num_procs();
-#else
-    const unsigned wanted = 1;
-#endif
-    const int threads = wanted < THREADS_MAX ? (int)wanted : THREADS_MAX;
+    const int threads = threads_wanted(run->options->jobs);
     const size_t elements = worker_elements(run);
     run->workers = calloc((size_t)threads, sizeof *run->workers);
     if (!run->workers) {

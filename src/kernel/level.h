@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/hamming.h"
 #include "kernel/pair_stats.h"
 #include "weir/dtype.h"
 
@@ -27,9 +28,28 @@ typedef void number_writer(uint8_t *restrict out, const float *restrict values, 
 typedef void pair_lanes_f32(pair_stats *out, const float *a, const float *b, size_t n);
 typedef void pair_lanes_bf16(pair_stats *out, const uint16_t *a, const uint16_t *b, size_t n);
 
+/** Sum of squares of n floats, in 16 fixed lanes. */
+typedef float squares_lanes(const float *values, size_t n);
+
+/** Inner products of UNIT_GROUP rows of `cols` floats with one row, each in 16 fixed lanes. */
+enum { UNIT_GROUP = 4 };
+typedef void dots_lanes(float out[UNIT_GROUP], const float *const rows[UNIT_GROUP],
+                        const float *with, size_t cols);
+
+/** Walsh-Hadamard transform, in place, of 16 interleaved rows of n (a power of two) floats. */
+typedef void hadamard_lanes(float (*values)[16], size_t n);
+
+/** As hamming_scan. */
+typedef void hamming_scanner(uint32_t *out, const uint8_t *codes, size_t count, size_t stride,
+                             const hamming_query *query);
+
 typedef struct kernel_level {
     pair_lanes_f32 *pair_f32;
     pair_lanes_bf16 *pair_bf16;
+    squares_lanes *squares;
+    dots_lanes *dots;
+    hadamard_lanes *hadamard;
+    hamming_scanner *hamming;
     number_reader *readers[WEIR_DTYPE_COUNT]; /* NULL: opaque */
     number_writer *writers[WEIR_DTYPE_COUNT]; /* NULL: not written */
 } kernel_level;

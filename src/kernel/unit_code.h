@@ -2,33 +2,44 @@
 /**
  * @file unit_code.h  Short codes of rows that keep their angles: the same bits on every machine.
  *
- * Only additions, multiplications and square roots of IEEE 754 in a fixed order; no contraction, no libm.
+ * Only additions, multiplications and square roots of IEEE 754 in a fixed order; no contraction, no
+ * libm.
  */
 #ifndef WEIR_KERNEL_UNIT_CODE_H
 #define WEIR_KERNEL_UNIT_CODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UNIT_PROJECTIONS = 128, TOKEN_CODE_ROWS = 256 };
+enum { UNIT_PROJECTIONS = 128, UNIT_BATCH = 16, UNIT_COLS_MAX = 1 << 20, TOKEN_CODE_ROWS = 256 };
 
 /**
- * Multiply by `gain` (NULL: 1) and scale each row to length 1; zero, NaN and infinite rows become 0.
+ * Multiply by `gain` (NULL: 1) and scale each row to length 1; rows that are zero or not finite,
+ * before or after, become 0.
  * @param rows    [row_count, cols], in place
- * @param usable  per row: 1 when it was finite and not zero; may be NULL
+ * @param gain    cols floats, or NULL
+ * @param usable  per row: set to false when it became 0, else left as it was; may be NULL
  */
-void unit_rows_normalise(float *rows, size_t row_count, size_t cols, const float *gain, uint8_t *usable);
+void unit_rows_normalise(float *rows, size_t row_count, size_t cols, const float *gain,
+                         bool *usable);
 
 /** Take the mean of the usable rows away from each of them; unusable rows stay 0. */
-void unit_rows_center(float *rows, size_t row_count, size_t cols, const uint8_t *usable);
+void unit_rows_center(float *rows, size_t row_count, size_t cols, const bool *usable);
 
 /**
- * UNIT_PROJECTIONS coordinates of H D2 H D1 x, with D1 and D2 fixed random signs and H the
- * Walsh-Hadamard transform over x padded with zeros to a power of two (at least 256) [1].
- * @param scratch  that power of two of floats, overwritten: unit_scratch_floats(cols)
+ * UNIT_PROJECTIONS coordinates of H D2 H D1 x for each row x, with D1 and D2 fixed random signs and
+ * H the Walsh-Hadamard transform over x padded with zeros to a power of two (at least
+ * UNIT_PROJECTIONS) [1]. Divided by that power of two, so that
+ * a coordinate is about as large as a number of x.
+ *
+ * @param out        [row_count, UNIT_PROJECTIONS]
+ * @param rows       [row_count, cols], at most UNIT_BATCH of them, cols at most UNIT_COLS_MAX
+ * @param scratch    unit_scratch_floats(cols) floats, overwritten
  * [1] Ailon and Chazelle 2009; Andoni et al. 2015 (pseudo-random rotations).
  */
-void unit_project(float out[UNIT_PROJECTIONS], const float *row, size_t cols, float *scratch);
+void unit_project(float (*out)[UNIT_PROJECTIONS], const float *rows, size_t row_count, size_t cols,
+                  float *scratch);
 size_t unit_scratch_floats(size_t cols);
 
 /** Bit i is set when values[i] > 0. */
@@ -42,8 +53,5 @@ void unit_signs(uint64_t *out, const float *values, size_t count);
  */
 void unit_token_codes(uint64_t (*out)[4], const float *rows, size_t row_count, size_t cols,
                       const float *tokens);
-
-/** Inner product in 16 fixed lanes, added in a fixed order: the same bits at every SIMD level. */
-float unit_dot(const float *a, const float *b, size_t n);
 
 #endif

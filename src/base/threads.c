@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "delta/threads.h"
+#include "base/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+int threads_wanted(unsigned jobs) {
+    cpu_set_t allowed;
+    if (jobs == 0) {
+        jobs =
+            sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
+    }
+    return jobs < THREADS_MAX ? (int)jobs : THREADS_MAX;
+}
 
 /* All wait for it, so that all exist at one time. */
 typedef struct gate {
