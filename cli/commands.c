@@ -146,7 +146,7 @@ static const example_spec trace_examples[] = {
 static const example_spec registry_examples[] = {
     {"weir registry add ./Llama-3.2-1B", "take its fingerprint, so that trace can find it"},
     {"weir registry list", "the models that are known"},
-    {"weir registry export Llama-3.2-1B l.weirfp", "a fingerprint to give to others, 20 KB"},
+    {"weir registry export Llama-3.2-1B l.weirfp", "a fingerprint to give to others, some 20 KB"},
     {"weir registry remove old --reason withdrawn", "searched no more; the record stays"},
     {NULL, NULL},
 };

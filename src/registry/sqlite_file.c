@@ -219,9 +219,8 @@ weir_code sqlite_transaction_begin(sqlite_transaction *out, sqlite_file *file, b
     if (!writes && !sqlite3_get_autocommit(file->db)) {
         return WEIR_OK; /* part of a look, or of a change, that began before */
     }
-    WEIR_TRY(sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err));
-    out->file = file;
-    return WEIR_OK;
+    out->file = file; /* also when it fails: it may have begun, and run out of memory then */
+    return sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err);
 }
 
 weir_code sqlite_transaction_commit(sqlite_transaction *transaction, weir_error *err) {
@@ -230,10 +229,13 @@ weir_code sqlite_transaction_commit(sqlite_transaction *transaction, weir_error 
     return WEIR_OK;
 }
 
-/* A failure may have rolled back by itself; then there is nothing to end. */
+/* A failure may have rolled back by itself; then there is nothing to end. To roll back takes
+ * memory, of which there is more at the second try: the first has given up its own. */
 void sqlite_transaction_end(sqlite_transaction *transaction) {
-    if (transaction->file && !sqlite3_get_autocommit(transaction->file->db)) {
-        (void)sqlite3_exec(transaction->file->db, "ROLLBACK", NULL, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (transaction->file && !sqlite3_get_autocommit(transaction->file->db)) {
+            (void)sqlite3_exec(transaction->file->db, "ROLLBACK", NULL, NULL, NULL);
+        }
     }
     transaction->file = NULL;
 }
