@@ -224,7 +224,7 @@ static void take_result(weir_trace *trace, const shares_frame *frame,
     trace->parents = result->kind;
     trace->missing_parent = result->missing_parent;
     trace->residual = result->residual;
-    for (size_t i = 0; i < result->share_count; i++) {
+    for (size_t i = 0; result->kind != PARENTS_NEAREST && i < result->share_count; i++) {
         const parents_share *const share = &result->shares[i];
         give(&trace->candidates[frame->candidates[share->candidate]], share->share, share->low,
              share->high);

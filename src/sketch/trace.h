@@ -46,7 +46,7 @@ typedef struct trace_candidate {
     weir_dtype grid;   /**< of TRACE_WHY_GRID */
     bool same_payload; /**< every tensor has the same bytes */
     double distance;   /**< of the sums over numbers, relative; NaN in another basis */
-    bool is_parent;    /**< one of those that the model was made from, or the nearest */
+    bool is_parent;    /**< one of several that the model was put together from */
     bool by_units; /**< found by matching all units of some layers, whatever their order: `units` */
     unit_map units;
     double share; /**< of the model, NaN when it is not known */
