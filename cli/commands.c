@@ -173,8 +173,8 @@ static const exit_status_info statuses[] = {
      "The evidence does not reach the gate that was asked for: it neither passes nor "
      "fails."},
     {EXIT_ENVIRONMENT,
-     "The system failed: a missing file, a full disk, exhausted memory, a missing "
-     "component."},
+     "The system failed: a missing file, a full disk, exhausted memory, a registry that is locked, "
+     "damaged or made by a newer version, a missing component."},
     {EXIT_BUG, "A bug in weir."},
     {EXIT_INTERRUPTED, "Stopped by ctrl-C."},
     {EXIT_TERMINATED, "Stopped by SIGTERM."},

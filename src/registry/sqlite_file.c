@@ -39,7 +39,8 @@ enum {
     AT_PAGE_BYTES = 16,
     AT_PAGE_COUNT = 28,
     SQL_BYTES = 96,
-    ESCAPED_BYTES = 4, /* what text_escape() makes of one byte, at most */
+    VALUE_BYTES_MAX = 16 << 20, /* a fingerprint has 4 MiB at most */
+    ESCAPED_BYTES = 4,          /* what text_escape() makes of one byte, at most */
 };
 
 static const char *const migrations[] = {
@@ -404,6 +405,7 @@ static weir_code configure(sqlite_file *file, weir_error *err) {
     (void)sqlite3_busy_timeout(file->db, (int)file->wait_ms);
     (void)sqlite3_db_config(file->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_limit(file->db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
     return sqlite_file_run(file,
                            "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA;"
                            "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
