@@ -170,14 +170,13 @@ void hot_code_make(hot_code *out, const fingerprint *from) {
         tokens |= (uint32_t)take_tokens(out, from, unit) << unit;
     }
     out->has_unit = up != 0;
-    out->has_gate = gate != 0;
     out->has_token = tokens != 0;
     const uint64_t seed =
         hash_bytes(out->unit, sizeof out->unit) ^ hash_bytes(out->token, sizeof out->token);
     if (out->has_unit) {
         fill_unit(out->unit, BLOCK_UNITS, up, seed);
     }
-    if (out->has_gate) {
+    if (gate != 0) {
         fill_unit(out->unit + HOT_UNIT_WORDS / 2, BLOCK_UNITS, gate, seed + 1);
     }
     if (out->has_token) {

@@ -31,7 +31,7 @@ typedef struct piece {
 
 typedef struct search {
     const search_index *index;
-    part_query whole; /* of unit */
+    part_query whole; /* of unit; without gate as half */
     part_query half;  /* of unit, without gate */
     part_query token;
     piece *pieces;
@@ -62,8 +62,7 @@ static const part_query *query_for(const search *run, const hot_code *code, part
     if (kind == TOKEN) {
         return (group->parts & PART_TOKEN) && run->token.bytes ? &run->token : NULL;
     }
-    const part_query *query =
-        code->has_gate && (group->parts & PART_GATE) ? &run->whole : &run->half;
+    const part_query *query = group->parts & PART_GATE ? &run->whole : &run->half;
     const bool is_comparable = (group->parts & PART_UNIT) && group->hidden == code->hidden;
     return is_comparable && query->bytes ? query : NULL;
 }
@@ -192,7 +191,8 @@ static float leader_score(const search *run, const hot_code *code, part kind, ui
 }
 
 static void make_queries(search *run, const hot_code *code) {
-    make_unit_query(&run->whole, code, code->has_gate ? HOT_UNIT_WORDS : HOT_UNIT_WORDS / 2);
+    make_unit_query(&run->whole, code,
+                    hot_code_parts(code) & PART_GATE ? HOT_UNIT_WORDS : HOT_UNIT_WORDS / 2);
     make_unit_query(&run->half, code, HOT_UNIT_WORDS / 2);
     make_token_query(&run->token, code);
 }

@@ -32,7 +32,7 @@ enum {
 
 /** Bits with weights 0 to 3: low + 2 high. Only a code that is searched with needs the weights. */
 typedef struct hot_code {
-    uint64_t unit[HOT_UNIT_WORDS]; /**< all zero where the fingerprint lacks it, as below */
+    uint64_t unit[HOT_UNIT_WORDS]; /**< the second half is zero without gate, and does not count */
     uint64_t unit_low[HOT_UNIT_WORDS];
     uint64_t unit_high[HOT_UNIT_WORDS];
     uint64_t token[HOT_TOKEN_WORDS];
@@ -40,7 +40,6 @@ typedef struct hot_code {
     uint64_t token_high[HOT_TOKEN_WORDS];
     uint32_t hidden; /**< unit codes compare only at equal width */
     bool has_unit;
-    bool has_gate; /**< without it the second half of unit is zero and does not count */
     bool has_token;
 } hot_code;
 
@@ -56,11 +55,12 @@ typedef struct search_index_writer search_index_writer;
 weir_code search_index_writer_open(search_index_writer **out, weir_error *err);
 
 /**
- * Add one entry; its weights are not used.
+ * Add one entry; its weights are not used. A code with neither part is left out, and not counted:
+ * nothing could find it.
  * @param entry  the caller's number for it (the registry's row id): larger than any before it, so
  * that a set of entries gives one file, byte for byte
- * @return WEIR_OK; WEIR_ERR_ARG when it is not larger, or the code has neither part;
- * WEIR_ERR_LIMIT past SEARCH_ENTRIES_MAX; WEIR_ERR_NOMEM
+ * @return WEIR_OK; WEIR_ERR_ARG when it is not larger; WEIR_ERR_LIMIT past SEARCH_ENTRIES_MAX;
+ * WEIR_ERR_NOMEM
  */
 weir_code search_index_writer_add(search_index_writer *writer, uint64_t entry, const hot_code *code,
                                   weir_error *err);

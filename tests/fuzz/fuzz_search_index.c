@@ -45,7 +45,6 @@ static void try_bytes(const uint8_t *data, size_t size) {
     static const hot_code codes[] = {
         {.hidden = 64,
          .has_unit = true,
-         .has_gate = true,
          .has_token = true,
          .unit_low = {UINT64_MAX},
          .token_low = {UINT64_MAX}},

@@ -42,7 +42,7 @@ static int remove_folder(void **state) {
 
 /* Weights are 1 everywhere. */
 static hot_code make_code(uint64_t seed, uint32_t hidden) {
-    hot_code code = {.hidden = hidden, .has_unit = true, .has_gate = true, .has_token = true};
+    hot_code code = {.hidden = hidden, .has_unit = true, .has_token = true};
     for (size_t i = 0; i < HOT_UNIT_WORDS; i++) {
         code.unit[i] = hash_next(&seed);
         code.unit_low[i] = UINT64_MAX;
@@ -80,14 +80,13 @@ static hot_code changed(hot_code code, size_t first, size_t step) {
 }
 
 static hot_code without_gate(hot_code code) {
-    code.has_gate = false;
     memset(code.unit + 32, 0, 32 * sizeof *code.unit);
     memset(code.unit_low + 32, 0, 32 * sizeof *code.unit);
     return code;
 }
 
 static hot_code without_unit(hot_code code) {
-    code.has_unit = code.has_gate = false;
+    code.has_unit = false;
     memset(code.unit, 0, sizeof code.unit);
     memset(code.unit_low, 0, sizeof code.unit_low);
     return code;
@@ -160,7 +159,7 @@ static void write_mixed(void) {
     codes[8] = without_gate(make_code(8, 4096));
     codes[9] = without_unit(make_code(9, 4096));
     codes[10] = without_token(make_code(10, 4096));
-    codes[11] = changed(codes[8], 3, 30);
+    codes[11] = without_gate(changed(codes[8], 3, 30));
     write_index(codes, NULL, 12);
 }
 
@@ -461,7 +460,7 @@ static void an_empty_index_finds_nothing(void **state) {
     assert_int_equal(search_index_leader_count(index), 0);
 }
 
-static void entries_must_ascend_and_have_a_part(void **state) {
+static void entries_must_ascend(void **state) {
     (void)state;
     WEIR_CLEANUP(search_index_writer_free) search_index_writer *writer = NULL;
     weir_error err = {0};
@@ -472,8 +471,21 @@ static void entries_must_ascend_and_have_a_part(void **state) {
 
     assert_int_equal(search_index_writer_add(writer, 5, &code, &err), WEIR_ERR_ARG);
     assert_int_equal(search_index_writer_add(writer, 4, &code, &err), WEIR_ERR_ARG);
-    assert_int_equal(search_index_writer_add(writer, 6, &nothing, &err), WEIR_ERR_ARG);
-    assert_int_equal(search_index_writer_add(writer, 6, &code, &err), WEIR_OK);
+    assert_int_equal(search_index_writer_add(writer, 6, &nothing, &err), WEIR_OK);
+    assert_int_equal(search_index_writer_add(writer, 6, &code, &err), WEIR_ERR_ARG);
+}
+
+static void a_model_without_codes_is_left_out(void **state) {
+    (void)state;
+    const hot_code codes[] = {{.hidden = 64}, make_code(1, 64), {.hidden = 64}};
+
+    write_index(codes, NULL, 3);
+
+    WEIR_CLEANUP(search_index_free) search_index *index = open_index();
+    assert_int_equal(search_index_entry_count(index), 1);
+    size_t count;
+    WEIR_CLEANUP(free) search_hit *none = find_leaders(&count, index, &codes[0], 5, 1);
+    assert_int_equal(count, 0);
 }
 
 static size_t files_in_folder(void) {
@@ -680,7 +692,8 @@ int main(void) {
         cmocka_unit_test(a_set_of_entries_gives_one_file),
         cmocka_unit_test(an_index_stays_whole_while_it_is_replaced),
         cmocka_unit_test(an_empty_index_finds_nothing),
-        cmocka_unit_test(entries_must_ascend_and_have_a_part),
+        cmocka_unit_test(entries_must_ascend),
+        cmocka_unit_test(a_model_without_codes_is_left_out),
         cmocka_unit_test(a_failed_write_leaves_nothing_behind),
         cmocka_unit_test(what_is_not_there_cannot_be_opened),
         cmocka_unit_test(a_file_that_is_not_whole_is_refused),
