@@ -73,7 +73,7 @@ def page(result: Result) -> str:
     return f"""## Searches
 {machine['processor']}, {machine['cores']} cores, load {result['load']} at the end; 2 threads; bench/bench_search.c says what the made-up
 models are. Times are smallest / median of 9. `scan`: the leaders nearest to a hot code of the most frequent width; `sum` adds up the same
-bytes with as many threads. `search`: that, and 64 leaders and 64 members fetched from a file of fingerprints, decoded and
+bytes with as many threads. `search`: that, and its leaders and 64 members fetched from a file of fingerprints, decoded and
 tested exactly. Where others use the machine, CPU time (of both threads together) says more than the clock.
 
 {size_table(runs)}

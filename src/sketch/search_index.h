@@ -114,8 +114,11 @@ typedef struct search_hit {
 
 /**
  * The leaders nearest to a code: the best `wanted` by unit score and the best `wanted` by token
- * score, each leader once, sorted by the better of its scores, ties by entry. The result is the
- * same for any number of threads.
+ * score; and where the nearest is recognised, the best half of `wanted` by those unit bits in which
+ * the code differs from that one, so that a second parent is found beside a first with many
+ * relatives. Each leader once, sorted by the better of its scores, ties by entry: a second parent
+ * need not be among the first, so all should be tested. The result is the same for any number of
+ * threads.
  * @param[out] out  *count hits, malloc'ed
  * @param jobs      threads; 0 for one per core
  * @return WEIR_OK; WEIR_ERR_FORMAT when the index is damaged; WEIR_ERR_NOMEM

@@ -328,6 +328,37 @@ static void each_kind_of_code_brings_up_its_own(void **state) {
     assert_true(isnan(hits[1].unit_score));
 }
 
+/* One of 300 whose first parent's family has 200 leaders, each of which differs from it in a
+ * quarter of the bits; of the second parent's there is one. */
+static void a_second_parent_is_found_beside_a_large_family(void **state) {
+    (void)state;
+    hot_code codes[300];
+    for (size_t i = 0; i < 300; i++) {
+        codes[i] = make_code(i < 200 ? 1 : i, 64);
+        if (i < 200) {
+            flip_some(codes[i].unit, 4096, 1024, i);
+        }
+        codes[i] = without_token(codes[i]);
+    }
+    write_index(codes, NULL, 300);
+    hot_code child = without_token(make_code(1, 64));
+    for (size_t i = 0; i < HOT_UNIT_WORDS; i++) {
+        child.unit[i] = (child.unit[i] & ~0xFFFFFull) | (codes[250].unit[i] & 0xFFFFFull);
+    }
+    WEIR_CLEANUP(search_index_free) search_index *index = open_index();
+    size_t count;
+
+    WEIR_CLEANUP(free) search_hit *hits = find_leaders(&count, index, &child, 16, 1);
+
+    assert_int_equal(search_index_leader_count(index), 300);
+    assert_in_range(count, 17, 24);
+    size_t at = 0;
+    while (at < count && hits[at].entry != 2500) {
+        at++;
+    }
+    assert_in_range(at, 16, count - 1); /* behind all that were near by themselves */
+}
+
 static void write_many(void) {
     WEIR_CLEANUP(search_index_writer_free) search_index_writer *writer = NULL;
     weir_error err = {0};
@@ -686,6 +717,7 @@ int main(void) {
         cmocka_unit_test(the_nearest_member_of_a_family_comes_first),
         cmocka_unit_test(members_of_a_rotated_model_are_told_apart_by_tokens),
         cmocka_unit_test(each_kind_of_code_brings_up_its_own),
+        cmocka_unit_test(a_second_parent_is_found_beside_a_large_family),
         cmocka_unit_test(results_are_the_same_for_any_threads_and_simd_level),
         cmocka_unit_test(the_best_of_all_are_found),
         cmocka_unit_test(equal_scores_stand_in_the_order_of_entries),
