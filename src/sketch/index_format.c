@@ -32,11 +32,7 @@ bool index_layout(index_extent out[SECTION_COUNT], uint64_t *file_bytes,
 
 uint32_t hot_code_parts(const hot_code *code) {
     const uint32_t unit = code->has_unit ? PART_UNIT : 0;
-    uint64_t any = 0;
-    for (size_t i = HOT_UNIT_WORDS / 2; i < HOT_UNIT_WORDS; i++) {
-        any |= code->unit[i];
-    }
-    const uint32_t gate = code->has_unit && any ? PART_GATE : 0;
+    const uint32_t gate = code->has_unit && code->has_gate ? PART_GATE : 0;
     return unit | gate | (code->has_token ? PART_TOKEN : 0);
 }
 

@@ -32,7 +32,7 @@ enum {
 
 /** Bits with weights 0 to 3: low + 2 high. Only a code that is searched with needs the weights. */
 typedef struct hot_code {
-    uint64_t unit[HOT_UNIT_WORDS]; /**< the second half is zero without gate, and does not count */
+    uint64_t unit[HOT_UNIT_WORDS]; /**< all zero where the fingerprint lacks it, as below */
     uint64_t unit_low[HOT_UNIT_WORDS];
     uint64_t unit_high[HOT_UNIT_WORDS];
     uint64_t token[HOT_TOKEN_WORDS];
@@ -40,6 +40,7 @@ typedef struct hot_code {
     uint64_t token_high[HOT_TOKEN_WORDS];
     uint32_t hidden; /**< unit codes compare only at equal width */
     bool has_unit;
+    bool has_gate; /**< without it the second half of unit is zero and does not count */
     bool has_token;
 } hot_code;
 

@@ -86,7 +86,7 @@ static void bits_and_weights_are_those_of_a_count(void **state) {
 
         hot_code_make(&code, &from.of);
 
-        assert_true(code.has_unit && code.has_token);
+        assert_true(code.has_unit && code.has_gate && code.has_token);
         assert_int_equal(code.hidden, 512);
         for (size_t unit = 0; unit < BLOCK_UNITS; unit++) {
             for (size_t bit = 0; bit < 128; bit++) {
@@ -232,14 +232,14 @@ static void what_a_model_lacks_is_zero(void **state) {
 
     hot_code_make(&code, &from.of);
 
-    assert_true(code.has_unit && !code.has_token);
+    assert_true(code.has_unit && !code.has_gate && !code.has_token);
     assert_memory_equal(code.unit + 32, nothing.unit, 32 * 8);
     assert_memory_equal(code.token, nothing.token, sizeof code.token);
 
     from.of.block_count = 0;
     hot_code_make(&code, &from.of);
 
-    assert_true(!code.has_unit && !code.has_token);
+    assert_true(!code.has_unit && !code.has_gate && !code.has_token);
     assert_memory_equal(code.unit, nothing.unit, sizeof code.unit);
 }
 

@@ -42,7 +42,7 @@ static int remove_folder(void **state) {
 
 /* Weights are 1 everywhere. */
 static hot_code make_code(uint64_t seed, uint32_t hidden) {
-    hot_code code = {.hidden = hidden, .has_unit = true, .has_token = true};
+    hot_code code = {.hidden = hidden, .has_unit = true, .has_gate = true, .has_token = true};
     for (size_t i = 0; i < HOT_UNIT_WORDS; i++) {
         code.unit[i] = hash_next(&seed);
         code.unit_low[i] = UINT64_MAX;
@@ -80,13 +80,14 @@ static hot_code changed(hot_code code, size_t first, size_t step) {
 }
 
 static hot_code without_gate(hot_code code) {
+    code.has_gate = false;
     memset(code.unit + 32, 0, 32 * sizeof *code.unit);
     memset(code.unit_low + 32, 0, 32 * sizeof *code.unit);
     return code;
 }
 
 static hot_code without_unit(hot_code code) {
-    code.has_unit = false;
+    code.has_unit = code.has_gate = false;
     memset(code.unit, 0, sizeof code.unit);
     memset(code.unit_low, 0, sizeof code.unit_low);
     return code;
