@@ -156,6 +156,5 @@ float feed_forward_gain_offset(const weir_model *model) {
 }
 
 uint64_t feed_forward_bytes(const tensor_view *view, uint64_t row_count) {
-    const weir_dtype_info *const info = weir_dtype_get(view->base.dtype);
-    return row_count * view->base.cols / info->block_elements * info->block_bytes;
+    return tensor_view_bytes(view, row_count * view->base.cols);
 }
