@@ -149,3 +149,29 @@ def test_scales_are_bound_to_their_layer(weir: Weir, tmp_path: Path) -> None:
            for name, tensors in (("a", stored), ("b", turned))]
 
     assert ids[0] != ids[1]
+
+
+def test_the_configuration_is_asked_where_shapes_cannot_tell(weir: Weir, tmp_path: Path) -> None:
+    """Zero points of gptq_v2 are stored as they are, and blocks of FP8 may be of another size."""
+    base = llama_tensors()
+    name = "model.layers.0.mlp.up_proj"
+    parts, values = PACKERS["gptq"](name, base[name + ".weight"])
+    ones = np.uint32(0x11111111)
+    parts[name + ".qzeros"] = (parts[name + ".qzeros"].view(np.uint32) + ones).view(np.int32)
+    other = "model.layers.1.mlp.up_proj"
+    codes = (base[other + ".weight"] * 448).astype(ml_dtypes.float8_e4m3fn)
+    scales = np.random.default_rng(3).uniform(0.001, 0.002, (3, 4)).astype(np.float32)
+    parts |= {other + ".weight": codes, other + ".weight_scale_inv": scales}
+    stored = {key: value for key, value in base.items() if key not in (name + ".weight", other + ".weight")} | parts
+    meant = dict(base)
+    meant[name + ".weight"] = values
+    meant[other + ".weight"] = codes.astype(np.float32) * np.kron(scales, np.ones((32, 16), np.float32))
+    said = {"quant_method": "gptq", "checkpoint_format": "gptq_v2", "weight_block_size": [32, 16]}
+
+    value = run(weir, write_folder(tmp_path / "a", meant),
+                write_folder(tmp_path / "b", stored, quantization_config=said))
+
+    rows = {row["name"]: row for row in value["tensors"]}
+    for layer in (0, 1):
+        assert rows[f"layers.{layer}.up"]["rel_norm"] == 0
+        assert rows[f"layers.{layer}.up"]["unchanged"] == 1
