@@ -264,10 +264,12 @@ static double change_at(const gathering *from, size_t i) {
     return (double)from->input->child[i] - (double)from->reference[i];
 }
 
-/* Mean square of the change over the rows that are fine when the change of piece p is scale[p]. */
+/* Mean square of the change over the rows that are fine when the change of piece p is scale[p].
+ * @param[out] fine  how many are; 0 when a piece has none, since then nothing is known of it */
 static double fine_square(const gathering *from, const double *scale, double *by_piece,
                           size_t *fine) {
     double sum = 0;
+    bool is_whole = true;
     *fine = 0;
     for (size_t p = 0; p < from->input->piece_count; p++) {
         const parents_piece piece = from->input->pieces[p];
@@ -282,9 +284,12 @@ static double fine_square(const gathering *from, const double *scale, double *by
         }
         by_piece[p] = count ? here / (double)count : 0;
         sum += here;
+        is_whole = is_whole && (count > 0 || from->rms[p] <= 0);
         *fine += count;
     }
-    return *fine ? sum / (double)*fine : 0;
+    const double mean = *fine ? sum / (double)*fine : 0;
+    *fine = is_whole ? *fine : 0;
+    return mean;
 }
 
 /* Find the scale of the change from the rows that are fine at that scale: downwards from one at
