@@ -35,6 +35,7 @@
 #include "sketch/parents_sparse.h"
 
 static const double full_part = 0.95;
+static const double piece_part = 0.75; /* in every piece with some that moved */
 static const double copied_part = 0.99;
 static const double tolerance_part = 0.05;
 static const double contributing_min = 0.28;
@@ -224,15 +225,28 @@ static bool is_full(tally count, size_t unknowns) {
            (double)count.explained >= full_part * (double)count.moved;
 }
 
+static bool is_outvoted(tally piece) {
+    return piece.moved >= 4 && (double)piece.explained < piece_part * (double)piece.moved;
+}
+
 static bool explains_all(const search *from, const parents_fit *fit) {
     if (from->rows.is_projected) {
         return is_rounding(from, fit->rest, (double)from->rows.count - (double)fit->count);
     }
+    /* Rows are in the order of pieces: each piece by itself, too, so that none is outvoted. */
     tally count = {0};
+    tally piece = {0};
     for (size_t r = 0; r < from->rows.count; r++) {
+        if (r > 0 && from->rows.piece[r] != from->rows.piece[r - 1]) {
+            if (is_outvoted(piece)) {
+                return false;
+            }
+            piece = (tally){0};
+        }
         count_row(&count, from, fit, r);
+        count_row(&piece, from, fit, r);
     }
-    return is_full(count, fit->count);
+    return !is_outvoted(piece) && is_full(count, fit->count);
 }
 
 /* One fit a piece, and their mean over the layers. */

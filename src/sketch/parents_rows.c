@@ -152,7 +152,38 @@ static bool is_projected_duplicate(size_t a, size_t b, const parents_input *inpu
     return sum.dd <= 1.2 * 1.2 * rounding_rms * rounding_rms * part * part * sum.aa;
 }
 
-/* Nearest to the child first, so that the nearer of two stands for both. */
+/* How many bits below bf16's a candidate's numbers use, over a sample: more in the original than in
+ * its mirror. */
+static size_t fineness(const float *values, const parents_input *input) {
+    const size_t step = numbers_in(input) / DUPLICATE_SAMPLE + 1;
+    size_t at = 0;
+    size_t used = 0;
+    for (size_t p = 0; p < input->piece_count; p++) {
+        for (size_t i = 0; i < input->pieces[p].count; i++, at++) {
+            uint32_t bits;
+            memcpy(&bits, &values[input->pieces[p].begin + i], sizeof bits);
+            bits &= 0xffff;
+            used += at % step == 0 && bits ? 16 - (size_t)__builtin_ctz(bits) : 0;
+        }
+    }
+    return used;
+}
+
+/* b, which is further from the child, joins a; the finer of the two stands for both and for those
+ * that joined before. */
+static void join(parents_scan *scan, size_t a, size_t b, const parents_input *input) {
+    const bool b_is_finer = !input->is_projected && fineness(input->candidates[b], input) >
+                                                        fineness(input->candidates[a], input);
+    const size_t kept = b_is_finer ? b : a;
+    const size_t gone = b_is_finer ? a : b;
+    for (size_t j = 0; j < input->candidate_count; j++) {
+        scan->stands_for[j] = scan->stands_for[j] == gone ? kept : scan->stands_for[j];
+    }
+    scan->distance[gone] = (double)NAN;
+    scan->nearest = scan->nearest == gone ? kept : scan->nearest;
+}
+
+/* Nearest to the child first. */
 static void collapse(parents_scan *scan, const parents_input *input) {
     size_t order[PARENT_CANDIDATES_MAX];
     size_t count = 0;
@@ -174,8 +205,7 @@ static void collapse(parents_scan *scan, const parents_input *input) {
                 (input->is_projected
                      ? is_projected_duplicate(a, b, input)
                      : is_duplicate(input->candidates[a], input->candidates[b], input))) {
-                scan->stands_for[b] = a;
-                scan->distance[b] = (double)NAN;
+                join(scan, a, b, input);
                 break;
             }
         }
@@ -265,11 +295,11 @@ static double change_at(const gathering *from, size_t i) {
 }
 
 /* Mean square of the change over the rows that are fine when the change of piece p is scale[p].
- * @param[out] fine  how many are; 0 when a piece has none, since then nothing is known of it */
+ * @param[out] fine  how many are; 0 when a piece has few of them: too little is known of it then */
 static double fine_square(const gathering *from, const double *scale, double *by_piece,
                           size_t *fine) {
     double sum = 0;
-    bool is_whole = true;
+    size_t least = SIZE_MAX;
     *fine = 0;
     for (size_t p = 0; p < from->input->piece_count; p++) {
         const parents_piece piece = from->input->pieces[p];
@@ -284,11 +314,11 @@ static double fine_square(const gathering *from, const double *scale, double *by
         }
         by_piece[p] = count ? here / (double)count : 0;
         sum += here;
-        is_whole = is_whole && (count > 0 || from->rms[p] <= 0);
+        least = count < least && from->rms[p] > 0 ? count : least;
         *fine += count;
     }
     const double mean = *fine ? sum / (double)*fine : 0;
-    *fine = is_whole ? *fine : 0;
+    *fine = least >= *fine / (8 * from->input->piece_count) + 1 ? *fine : 0;
     return mean;
 }
 

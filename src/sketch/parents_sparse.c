@@ -15,6 +15,8 @@
 #include "base/checked.h"
 #include "base/fail.h"
 
+/* Numbers that moved, times 2^parents: coefficients of subsets grow so. */
+static const size_t rows_needed = 15;
 enum { SUBSETS_MAX = 1 << SPARSE_PARENTS_MAX, ROUNDS = 10, BASES_TRIED = 8, TRIAL_ROWS = 4096 };
 static const double explained_min = 0.9;
 static const double explained_well = 0.98; /* no further start is tried */
@@ -335,7 +337,7 @@ static weir_code try_base(double *part, bool *had_power, const parents_fit *fit,
     *part = 0;
     WEIR_CLEANUP(deltas_release) deltas all = {0};
     WEIR_TRY(make_deltas(&all, fit, rows, err));
-    const size_t needed = 16 + 12 * all.parents;
+    const size_t needed = rows_needed << all.parents;
     const codebook nothing = {0};
     const bool has_power = count_explained(&all, &nothing, all.change, 1).moved >= needed;
     if (!has_power) {
