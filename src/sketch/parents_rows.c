@@ -42,11 +42,19 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static double spacing_of(const parents_input *input) {
+/* The coarser of the child's type and a candidate's. */
+static double spacing_with(const parents_input *input, size_t candidate) {
+    const double rounding = larger(input->child_rounding, rounding_f32);
+    const double *const theirs = input->candidate_rounding;
+    return theirs ? larger(rounding, theirs[candidate]) : rounding;
+}
+
+/* The coarsest type of the child and of the candidates that take part. */
+static double spacing_of(const parents_input *input, const parents_scan *scan) {
     double rounding = larger(input->child_rounding, rounding_f32);
-    for (size_t j = 0; input->candidate_rounding && j < input->candidate_count; j++) {
-        if (input->candidates[j]) {
-            rounding = larger(rounding, input->candidate_rounding[j]);
+    for (size_t j = 0; j < input->candidate_count; j++) {
+        if (!isnan(scan->distance[j])) {
+            rounding = larger(rounding, spacing_with(input, j));
         }
     }
     return rounding;
@@ -91,8 +99,9 @@ static bool is_near(products sum) {
     return sum.aa > 0 && sum.bb > 0 && sum.ab >= cosine_near * sqrt(sum.aa) * sqrt(sum.bb);
 }
 
-static void count_copied(size_t *out, const float *candidate, const parents_input *input) {
-    const double half = spacing_of(input);
+static void count_copied(size_t *out, size_t j, const parents_input *input) {
+    const float *const candidate = input->candidates[j];
+    const double half = spacing_with(input, j);
     for (size_t p = 0; p < input->piece_count; p++) {
         const parents_piece piece = input->pieces[p];
         out[p] = 0;
@@ -220,7 +229,7 @@ static void find_nearest(parents_scan *scan, const parents_input *input) {
         if (!input->candidates[j] || !all_finite(input->candidates[j], input)) {
             continue;
         }
-        count_copied(scan->copied + j * input->piece_count, input->candidates[j], input);
+        count_copied(scan->copied + j * input->piece_count, j, input);
         const products sum = multiply(input->child, input->candidates[j], input);
         if (is_near(sum)) {
             scan->distance[j] = sum.dd;
@@ -266,16 +275,16 @@ typedef struct floor_of {
     double part;     /* of the change, that a fine row's rounding may be */
 } floor_of;
 
-static floor_of floor_from(const parents_input *input) {
+static floor_of floor_from(const parents_input *input, const parents_scan *scan) {
+    const double spacing = spacing_of(input, scan);
     const double uniform =
         1.7320508075688772; /* the largest error of a uniform one, over its rms */
     const double noise = uniform * input->child_noise;
     if (input->is_projected) {
-        return (floor_of){.constant = input->child_noise + rounding_rms * spacing_of(input),
+        return (floor_of){.constant = input->child_noise + rounding_rms * spacing,
                           .part = FINE_PART_PROJECTED};
     }
-    return (floor_of){
-        .spacing = ROUNDINGS * spacing_of(input), .constant = noise, .part = FINE_PART};
+    return (floor_of){.spacing = ROUNDINGS * spacing, .constant = noise, .part = FINE_PART};
 }
 
 typedef struct gathering {
@@ -417,7 +426,7 @@ weir_code parents_rows_gather(parents_rows *out, const parents_scan *scan,
     }
     const gathering from = {.input = input,
                             .reference = input->candidates[scan->nearest],
-                            .floor = floor_from(input),
+                            .floor = floor_from(input, scan),
                             .rms = work};
     measure_rms(work, input);
     name_relatives(&rows, scan, input);
