@@ -275,7 +275,7 @@ def measure(solver: Solver, family: Family, scores: dict[str, Score], seed: int)
     rows = [family.up_rows(tensors) for tensors in family.models]
     stranger = 0.02 * np.random.default_rng(seed + 1).normal(size=rows[0].shape)
     rounding = 2.0**-8 if family.dtype == torch.bfloat16 else 0.0
-    for method in (*METHODS, "plain"):
+    for method in (*METHODS, "missing", "plain", "plain"):
         case = make_case(family, method, seed)
         candidates = [*rows, other_dtype(rows[1], family.dtype), stranger]
         if case.hidden is not None:
@@ -292,11 +292,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=Path)
     parser.add_argument("--cases", type=int, default=12, help="families for each size, dtype and change")
+    parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
     parser.add_argument("--sums", action="store_true", help=f"{SUMS} signed sums a layer instead of the numbers")
     options = parser.parse_args()
     torch.set_num_threads(1)
     solver = Solver(options.build, options.sums)
-    for size, (layers, width) in SIZES.items():
+    for size in options.sizes:
+        layers, width = SIZES[size]
         for dtype in (torch.float32, torch.bfloat16):
             for delta in DELTAS:
                 scores: dict[str, Score] = defaultdict(Score)

@@ -472,9 +472,11 @@ static weir_code decide(parents_result *result, search *from, weir_error *err) {
     }
     if (!found && !from->rows.is_coarse) {
         const parents_fit strict = from->fit;
+        const bool had_power = sparse.had_power;
         WEIR_TRY(parents_fit_select(&from->fit, LENIENT_LEVEL, &from->gram, &from->rows, err));
         WEIR_TRY(find_merge(&found, &sparse, result, from, err));
         from->fit = strict;
+        sparse.had_power = had_power;
     }
     if (found) {
         return WEIR_OK;
