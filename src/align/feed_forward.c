@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "align/readable.h"
 #include "base/checked.h"
 #include "base/fail.h"
-#include "kernel/convert.h"
 
 enum { UNITS_MAX = 1 << 17 };
 
@@ -34,9 +34,8 @@ static int norm_rank(weir_role role) {
 
 static bool is_readable(const tensor_view *view) {
     const weir_tensor *const tensor = &view->base;
-    return tensor->layer >= 0 && !tensor->is_bias && convert_can_read(tensor->dtype) &&
-           tensor->rows > 0 && tensor->rows <= UNITS_MAX && tensor->cols > 0 &&
-           tensor->cols % weir_dtype_get(tensor->dtype)->block_elements == 0;
+    return tensor->layer >= 0 && !tensor->is_bias && tensor->rows <= UNITS_MAX &&
+           has_readable_rows(view);
 }
 
 static int32_t expert_of(const weir_tensor *tensor) {
@@ -153,9 +152,4 @@ float feed_forward_gain_offset(const weir_model *model) {
         }
     }
     return 0.0F;
-}
-
-uint64_t feed_forward_bytes(const tensor_view *view, uint64_t row_count) {
-    const weir_dtype_info *const info = weir_dtype_get(view->base.dtype);
-    return row_count * view->base.cols / info->block_elements * info->block_bytes;
 }

@@ -32,7 +32,4 @@ weir_code feed_forward_list(feed_forward **out, size_t *count, const weir_model 
 /** What is added to a stored gain: 1 in architectures that store gain - 1 (Gemma), else 0. */
 float feed_forward_gain_offset(const weir_model *model);
 
-/** Stored bytes of some rows of a readable view. */
-uint64_t feed_forward_bytes(const tensor_view *view, uint64_t row_count);
-
 #endif
