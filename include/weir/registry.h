@@ -49,12 +49,13 @@ typedef struct weir_registry_options {
 #define WEIR_REGISTRY_OPTIONS_INIT                                                                 \
     { 0 }
 
-/** One model. Texts are printable and borrowed from what the entry came from. */
+/** One model. All texts but its location are printable; they are borrowed from what the entry came
+ * from. */
 typedef struct weir_registry_entry {
     uint64_t row;           /**< its number in this registry; never used twice */
     const char *name;       /**< unique among the entries that are searched */
     const char *id;         /**< hex; NULL when its files were not read whole */
-    const char *payload_id; /**< hex; as above */
+    const char *payload_id; /**< hex; NULL when its tensors were not read whole */
     const char *location;   /**< absolute path it was read from; NULL for an imported fingerprint.
                                  The user's own: never part of a result that others read */
     uint64_t added;         /**< the registry's generation that added it */
@@ -120,7 +121,8 @@ typedef struct weir_registry_add_options {
  * feed-forward, fewer than 16 units; WEIR_ERR_FORMAT for a malformed model or fingerprint;
  * WEIR_ERR_IO; WEIR_ERR_ENVIRONMENT; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
  *
- * Cost: that of the fingerprint, under 0.1% of the weights read; with `digest` all bytes. The
+ * Cost: that of the fingerprint, under 0.1% of the weights read; with `digest`, or up to 256 MiB of
+ * weights, all bytes. The
  * search index is not touched: it is made again when it is next used.
  */
 WEIR_API weir_code weir_registry_add(uint64_t *row, bool *is_new, weir_registry *registry,

@@ -126,20 +126,14 @@ weir_code feed_forward_list(feed_forward **out, size_t *count, const weir_model 
             take_gate(items, found, view);
         }
     }
-    size_t gated = 0;
-    for (size_t i = 0; i < found; i++) {
-        if (items[i].gate) {
-            items[gated++] = items[i];
-        }
-    }
-    for (size_t i = 0; gated > 0 && i < weir_model_tensor_count(model); i++) {
+    for (size_t i = 0; found > 0 && i < weir_model_tensor_count(model); i++) {
         const tensor_view *const view = model_view(model, i);
         if (norm_rank(view->base.role) > 0 && is_readable(view)) {
-            take_norm(items, gated, view);
+            take_norm(items, found, view);
         }
     }
-    *count = gated;
-    *out = gated > 0 ? WEIR_TAKE(items) : NULL;
+    *count = found;
+    *out = WEIR_TAKE(items);
     return WEIR_OK;
 }
 

@@ -515,7 +515,7 @@ static weir_code prepare_side(side *out, const unit_search *search, weir_error *
     WEIR_TRY(feed_forward_list(&items, &out->count, out->model, err));
     size_t kept = 0;
     for (size_t i = 0; i < out->count; i++) {
-        if (items[i].up->base.cols == out->basis.hidden) {
+        if (items[i].gate && items[i].up->base.cols == out->basis.hidden) {
             items[kept++] = items[i];
         }
     }

@@ -168,6 +168,18 @@ static weir_code verify_entry(void *visitor, uint64_t row,
     return WEIR_OK;
 }
 
+static weir_code verify_index(const verifying *run, weir_error *err) {
+    weir_error problem = {0};
+    const weir_code code = registry_verify_index(run->registry, &problem);
+    if (code == WEIR_ERR_FORMAT) {
+        return append_problem(run->listing, &problem, err);
+    }
+    if (code != WEIR_OK && err) {
+        *err = problem;
+    }
+    return code;
+}
+
 weir_code weir_registry_verify(weir_registry_listing **out, weir_registry *registry,
                                const weir_callbacks *callbacks, weir_error *err) {
     WEIR_CLEANUP(weir_registry_listing_free) weir_registry_listing *listing = NULL;
@@ -178,6 +190,7 @@ weir_code weir_registry_verify(weir_registry_listing **out, weir_registry *regis
     if (listing->problem_count == 0) {
         verifying run = {registry, listing, callbacks};
         WEIR_TRY(from->ops->hot_codes(from->context, verify_entry, &run, &state, err));
+        WEIR_TRY(verify_index(&run, err));
     }
     *out = WEIR_TAKE(listing);
     return WEIR_OK;

@@ -54,7 +54,7 @@ static const char *const migrations[] = {
     " name TEXT NOT NULL,"
     " identity TEXT,"
     " payload_id TEXT,"
-    " location TEXT,"
+    " location BLOB," /* a path is bytes */
     " added INTEGER NOT NULL,"
     " removed INTEGER NOT NULL DEFAULT 0,"
     " reason TEXT,"
@@ -268,6 +268,10 @@ void sqlite_query_give_bytes(sqlite_query *query, const void *bytes, size_t len)
          sqlite3_bind_blob64(query->statement, ++query->parameter, bytes, len, SQLITE_STATIC));
 }
 
+void sqlite_query_give_path(sqlite_query *query, const char *path) {
+    sqlite_query_give_bytes(query, path, path ? strlen(path) : 0);
+}
+
 weir_code sqlite_query_step(sqlite_query *query, bool *has_row, weir_error *err) {
     if (query->failed) {
         return weir_fail_nomem(err);
@@ -318,6 +322,14 @@ const uint8_t *sqlite_query_bytes(size_t *len, const sqlite_query *query, int co
     const uint8_t *bytes = sqlite3_column_blob(query->statement, column);
     *len = bytes ? (size_t)sqlite3_column_bytes(query->statement, column) : 0;
     return bytes;
+}
+
+weir_code sqlite_query_path(const char **out, const sqlite_query *query, int column, arena *memory,
+                            weir_error *err) {
+    size_t len = 0;
+    const uint8_t *bytes = sqlite_query_bytes(&len, query, column);
+    *out = bytes ? arena_copy_text(memory, (const char *)bytes, len) : NULL;
+    return bytes && !*out ? weir_fail_nomem(err) : WEIR_OK;
 }
 
 /* --- opening --- */

@@ -80,7 +80,7 @@ static weir_code read_fields(weir_registry_entry *out, const sqlite_query *row, 
     WEIR_TRY(sqlite_query_text(&out->name, row, 1, memory, err));
     WEIR_TRY(sqlite_query_text(&out->id, row, 2, memory, err));
     WEIR_TRY(sqlite_query_text(&out->payload_id, row, 3, memory, err));
-    WEIR_TRY(sqlite_query_text(&out->location, row, 4, memory, err));
+    WEIR_TRY(sqlite_query_path(&out->location, row, 4, memory, err));
     WEIR_TRY(sqlite_query_text(&out->reason, row, 7, memory, err));
     return sqlite_query_text(&out->fingerprint_id, row, 15, memory, err);
 }
@@ -298,7 +298,7 @@ static weir_code write_record(sqlite_file *file, const weir_registry_entry *entr
     sqlite_query_give_text(&query, entry->name);
     sqlite_query_give_text(&query, entry->id);
     sqlite_query_give_text(&query, entry->payload_id);
-    sqlite_query_give_text(&query, entry->location);
+    sqlite_query_give_path(&query, entry->location);
     sqlite_query_give_number(&query, entry->added);
     sqlite_query_give_number(&query, entry->removed);
     sqlite_query_give_text(&query, entry->reason);

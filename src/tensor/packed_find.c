@@ -32,6 +32,7 @@ typedef struct attempt {
     size_t stem_len; /* of the stored name, the dot or underscore behind it left out */
     packed_tensor made;
     const char *why;
+    weir_error failure; /* of a table that could not be read */
 } attempt;
 
 /* --- names --- */
@@ -386,7 +387,7 @@ static bool try_int8(attempt *at) {
          !has_shape(&made->scales, 1, made->rows))) {
         return refuse(at, "SCB is not one scale for each row of int8");
     }
-    return !format.stored || packed_is_zero_byte(&format) ||
+    return !format.stored || packed_is_zero_byte(&format, &at->failure) ||
            refuse(at, "int8 in another order than by rows");
 }
 
@@ -464,7 +465,8 @@ static bool try_row_words(attempt *at) {
     }
     const stored_tensor *const codes = made->codes.stored;
     if (codes->dtype != WEIR_DTYPE_I32 || codes->rank != 2 ||
-        !packed_read_shape(&made->rows, &made->cols, &shape) || made->rows != codes->dims[0]) {
+        !packed_read_shape(&made->rows, &made->cols, &shape, &at->failure) ||
+        made->rows != codes->dims[0]) {
         return refuse(at, "weight_packed and weight_shape differ");
     }
     if (!is_sane_matrix(at)) {
@@ -504,26 +506,20 @@ static bool has_good_scales(attempt *at, const quant_state *state, packed_codebo
             dtype_of(&made->nested_scales) == WEIR_DTYPE_F32 &&
             is_vector(&made->nested_scales, divide_up(scale_count, state->nested_block)) &&
             nested_map.stored &&
-            packed_read_values(book->scale_values, PACKED_CODES_MAX, &nested_map)) ||
+            packed_read_values(book->scale_values, PACKED_CODES_MAX, &nested_map, &at->failure)) ||
            refuse(at, "nested scales of another form");
 }
 
-static weir_code find_state(attempt *at, quant_state *state, weir_error *err) {
+static void find_state(attempt *at, quant_state *state) {
     const packed_part nf4 = find_part(at, ".weight.quant_state.bitsandbytes__nf4");
     const packed_part fp4 = find_part(at, ".weight.quant_state.bitsandbytes__fp4");
     const packed_part *const part = nf4.stored ? &nf4 : &fp4;
     if (!part->stored || (nf4.stored && fp4.stored) || !part->source) {
         (void)refuse(at, "no quant_state, or two");
-        return WEIR_OK;
-    }
-    const weir_code code = quant_state_read(state, part, NULL);
-    if (code == WEIR_ERR_NOMEM) {
-        return weir_fail_nomem(err);
-    }
-    if (code != WEIR_OK || state->is_nf4 != (nf4.stored != NULL)) {
+    } else if (quant_state_read(state, part, &at->failure) != WEIR_OK ||
+               state->is_nf4 != (nf4.stored != NULL)) {
         (void)refuse(at, "a quant_state that cannot be read");
     }
-    return WEIR_OK;
 }
 
 static weir_code try_codebook(attempt *at, weir_error *err) {
@@ -534,7 +530,7 @@ static weir_code try_codebook(attempt *at, weir_error *err) {
     made->codes = part_of(at, at->stored);
     made->scales = find_part(at, ".weight.absmax");
     const packed_part map = find_part(at, ".weight.quant_map");
-    WEIR_TRY(find_state(at, &state, err));
+    find_state(at, &state);
     made->rows = state.rows;
     made->cols = state.cols;
     made->row_block = state.block;
@@ -551,7 +547,7 @@ static weir_code try_codebook(attempt *at, weir_error *err) {
     made->codebook = book;
     if (divide_up(made->rows * made->cols, 2) != made->codes.stored->bytes) {
         (void)refuse(at, "the bytes are not half the numbers of the shape");
-    } else if (!map.stored || !packed_read_values(book->values, 16, &map) ||
+    } else if (!map.stored || !packed_read_values(book->values, 16, &map, &at->failure) ||
                !packed_is_known_map(book->values, state.is_nf4)) {
         (void)refuse(at, "quant_map is not the one of its type");
     } else {
@@ -689,6 +685,10 @@ weir_code packed_find(const packed_tensor **out, const char **why, const packed_
     *out = NULL;
     *why = NULL;
     WEIR_TRY(try_rules(&at, err));
+    if (at.failure.code == WEIR_ERR_IO || at.failure.code == WEIR_ERR_NOMEM) {
+        return weir_fail(err, at.failure.code, at.failure.file, at.failure.at, at.failure.expected,
+                         "%s", at.failure.found);
+    }
     if (!at.why && at.made.codes.stored && !has_sources(&at.made)) {
         at.why = "a file that is not open";
     }

@@ -96,6 +96,11 @@ class Style(Tree):
     def test_a_printing_library_is_found(self) -> None:
         self.refuse("src/io/a.c", SPDX + 'void f(void) {\n    printf("a");\n}\n', "printf()")
 
+    def test_a_map_is_found_but_of_the_search_index(self) -> None:
+        text = SPDX + "void *f(void) {\n    return mmap(0, 1, 0, 0, 0, 0);\n}\n"
+        self.accept("src/sketch/search_index.c", text)
+        self.refuse("src/sketch/library.c", text, "mmap()")
+
     def test_a_raw_size_is_found(self) -> None:
         self.refuse("src/format/a.c", SPDX + "void *f(long n) {\n    return malloc(n * 8);\n}\n", "checked.h")
 
