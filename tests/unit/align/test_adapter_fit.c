@@ -167,7 +167,6 @@ static void adapter_fits_the_base_it_was_trained_on(void **state) {
 }
 
 /* Of 200 pairs 0.2 are expected at 1e-3; these seeds have none. */
- * fixed. */
 static void adapter_of_a_stranger_is_only_claimed(void **state) {
     (void)state;
     size_t below_a_tenth = 0;
