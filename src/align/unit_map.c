@@ -124,6 +124,11 @@ static void unit_search_release_cleanup(unit_search *search) {
 
 /* --- reading --- */
 
+static uint64_t unit_bytes(const side *from, const feed_forward *item, uint64_t units) {
+    const uint64_t numbers = units * from->basis.hidden;
+    return tensor_view_bytes(item->gate, numbers) + tensor_view_bytes(item->up, numbers);
+}
+
 static weir_code read_rows(side *from, const tensor_view *view, uint64_t begin, uint64_t count,
                            float *out, weir_error *err) {
     const weir_callbacks *const callbacks = from->callbacks;
@@ -428,10 +433,7 @@ static uint32_t rank_of(const unit_search *search, int32_t mine, int32_t theirs)
 }
 
 static bool can_read(const side *from, const feed_forward *item, uint64_t units) {
-    const uint64_t numbers = units * from->frame.cols;
-    const uint64_t bytes =
-        tensor_view_bytes(item->gate, numbers) + tensor_view_bytes(item->up, numbers);
-    return bytes <= from->bytes_left;
+    return unit_bytes(from, item, units) <= from->bytes_left;
 }
 
 /* Try the candidates of rank [rank_min, rank_max] until the layer is found or too much was read. */
@@ -510,6 +512,15 @@ static uint64_t weight_bytes(const weir_model *model) {
     return sum;
 }
 
+/* A share of the file, but enough for one feed-forward of any model and all of a small one. */
+static uint64_t allowed_bytes(const side *from) {
+    const uint64_t share = weight_bytes(from->model) / allowed_share;
+    const uint64_t one =
+        from->count > 0 ? unit_bytes(from, &from->items[0], from->items[0].up->base.rows) : 0;
+    const uint64_t least = one > allowed_bytes_min ? one : allowed_bytes_min;
+    return share > least ? share : least;
+}
+
 static weir_code prepare_side(side *out, const unit_search *search, weir_error *err) {
     feed_forward *items = NULL;
     WEIR_TRY(feed_forward_list(&items, &out->count, out->model, err));
@@ -521,8 +532,7 @@ static weir_code prepare_side(side *out, const unit_search *search, weir_error *
     }
     out->items = items;
     out->count = kept;
-    const uint64_t share = weight_bytes(out->model) / allowed_share;
-    out->bytes_left = share > allowed_bytes_min ? share : allowed_bytes_min;
+    out->bytes_left = allowed_bytes(out);
     out->rows = checked_alloc(CHUNK_FLOATS, sizeof *out->rows);
     out->gain = checked_alloc(out->basis.hidden, sizeof *out->gain);
     out->frame = (code_frame){
