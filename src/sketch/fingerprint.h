@@ -33,7 +33,7 @@ enum {
     FINGERPRINT_VERSION = 1,
     BLOCK_UNITS = 16,
     BLOCK_EXPERTS = 8,      /* per layer; further experts are not looked at */
-    BLOCK_COUNT_MAX = 4096, /* the deepest models have a few hundred layers */
+    BLOCK_COUNT_MAX = 2048, /* the deepest models have a few hundred layers */
     UNIT_CODE_WORDS = 2,
     TOKEN_CODE_WORDS = 4,
     TOKEN_CODE_BITS = 64 * TOKEN_CODE_WORDS,

@@ -198,7 +198,7 @@ static weir_code get_head(fingerprint *out, byte_reader *from, weir_error *err) 
     uint32_t block_count = 0;
     uint32_t flags = 0;
     WEIR_TRY(get_magic(from, err));
-    WEIR_TRY(get_count(&block_count, from, BLOCK_COUNT_MAX, "at most 4096 blocks", err));
+    WEIR_TRY(get_count(&block_count, from, BLOCK_COUNT_MAX, "at most 2048 blocks", err));
     WEIR_TRY(get_count(&out->grid_count, from, GRID_BLOCKS, "at most 4 grids", err));
     WEIR_TRY(get_count(&flags, from, FLAG_TOKENS, "known flags", err));
     out->block_count = block_count;
