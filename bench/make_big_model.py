@@ -122,9 +122,12 @@ def write_small_files(folder: Path, layers: int, random: np.random.Generator) ->
         "tie_word_embeddings": False, "torch_dtype": "bfloat16",
     }  # fmt: skip
     tokens, merges = vocabulary(random)
-    model = {"type": "BPE", "vocab": {token: i for i, token in enumerate(tokens)}, "merges": merges}
+    model = {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True,
+             "vocab": {token: i for i, token in enumerate(tokens)}, "merges": merges}  # fmt: skip
+    special = [{"id": i, "content": tokens[i], "single_word": False, "lstrip": False, "rstrip": False,
+                "normalized": False, "special": True} for i in range(3)]  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0", "model": model}))
+    (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": special, "model": model}))
 
 
 def shards(wanted: dict[str, Shape]) -> list[list[str]]:
