@@ -68,7 +68,7 @@ def by_whole(model: Path, base: Path, runs: int) -> Answer:
 
 
 def by_kit(python: str, kit: Path, model: Path, base: Path, runs: int) -> Answer:
-    command = [python, "-m", "provenancekit.cli", "compare", str(base), str(model), "--json", "--no-cache"]
+    command = [python, "-c", "from provenancekit.cli import main; main()", "compare", str(base), str(model), "--json", "--no-cache"]
     environment = {"PYTHONPATH": str(kit / "src"), "HF_HUB_OFFLINE": "1"}
     done = [measured(command, environment) for _ in range(runs)]
     if done[-1].status:
