@@ -43,6 +43,8 @@ ONLY_ITS_ROW = {"policy"}
 HEADER_OWNER = {
     "weir/diff.h": "delta",
     "weir/inspect.h": "evidence",
+    "weir/trace.h": "sketch",
+    "weir/registry.h": "registry",
     "weir/assess.h": "assess",
     "weir/report.h": "report",
     "weir/doctor.h": "report",

@@ -12,29 +12,11 @@
 #include "weir/finding.h"
 #include "weir/model.h"
 #include "weir/progress.h"
+#include "weir/relation.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/** How the model's weights stand to the base's. */
-typedef enum weir_relation {
-    WEIR_RELATION_IDENTICAL, /**< every weight is bit-equal */
-    WEIR_RELATION_DERIVED, /**< computed from the base: weights were re-derived from it bit for bit
-                            */
-    WEIR_RELATION_RELATED, /**< a shared ancestor or initialisation; direction unknown */
-    WEIR_RELATION_NO_LINK, /**< aligned tensors are as unlike as unrelated ones */
-    WEIR_RELATION_CANNOT_DECIDE,
-} weir_relation;
-
-/** How sure a statement is. */
-typedef enum weir_grade {
-    WEIR_GRADE_UNKNOWN,
-    WEIR_GRADE_CLAIMED, /**< a card or config says so */
-    WEIR_GRADE_WEAK,
-    WEIR_GRADE_STRONG,
-    WEIR_GRADE_PROVED, /**< replayed bit for bit, or a finite-sample valid test */
-} weir_grade;
 
 /** Kinds of modification. Those that weir cannot name yet are UNKNOWN, with their statistics. */
 typedef enum weir_change_class {
@@ -89,10 +71,6 @@ WEIR_API bool weir_diff_has_changes(const weir_diff *diff);
 /** NULL is a no-op. */
 WEIR_API void weir_diff_free(weir_diff *diff);
 
-/** @return "identical", "derived", "related", "no_link", "cannot_decide". */
-WEIR_API const char *weir_relation_name(weir_relation relation);
-/** @return "unknown", "claimed", "weak", "strong", "proved". */
-WEIR_API const char *weir_grade_name(weir_grade grade);
 /** @return "identical", "repackaged", "cast", "quantised", "template_changed" ... */
 WEIR_API const char *weir_change_class_name(weir_change_class change_class);
 

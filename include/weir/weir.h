@@ -12,9 +12,11 @@
 #include "weir/inspect.h"
 #include "weir/model.h"
 #include "weir/progress.h"
+#include "weir/relation.h"
 #include "weir/report.h"
 #include "weir/sandbox.h"
 #include "weir/source.h"
 #include "weir/system.h"
+#include "weir/trace.h"
 
 #endif

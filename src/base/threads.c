@@ -9,7 +9,8 @@
 int threads_wanted(unsigned jobs) {
     cpu_set_t allowed;
     if (jobs == 0) {
-        jobs = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
+        jobs =
+            sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
     }
     return jobs < THREADS_MAX ? (int)jobs : THREADS_MAX;
 }

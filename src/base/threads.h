@@ -5,8 +5,8 @@
 
 enum { THREADS_MAX = 256 };
 
-/** @return the threads that `jobs` asks for: 0 is one for each core that the process may use; at most
- * THREADS_MAX. */
+/** @return the threads that `jobs` asks for: 0 is one for each core that the process may use; at
+ * most THREADS_MAX. */
 int threads_wanted(unsigned jobs);
 
 /**

@@ -18,8 +18,8 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
-#include "delta/measure.h"
 #include "base/threads.h"
+#include "delta/measure.h"
 #include "io/file_digest.h"
 
 #ifdef _OPENMP

@@ -52,33 +52,6 @@ bool diff_is_adapter(const weir_model *model) {
     return false;
 }
 
-/* Weights that are malformed are no ground for a comparison: the first such finding is the error.
- */
-static weir_code check_weights(const weir_model *model, const weir_findings *findings,
-                               weir_error *err) {
-    for (size_t i = 0; i < weir_findings_count(findings); i++) {
-        const weir_finding *finding = weir_findings_get(findings, i);
-        const bool is_weights = strstr(finding->id, "safetensors") || strstr(finding->id, "gguf") ||
-                                strstr(finding->id, "index-");
-        if (finding->verdict == WEIR_VERDICT_MALFORMED && is_weights) {
-            return weir_fail(err, WEIR_ERR_FORMAT, finding->file, finding->at, NULL, "%s",
-                             finding->message);
-        }
-    }
-    if (weir_model_tensor_count(model) == 0) {
-        return weir_fail(err, WEIR_ERR_UNSUPPORTED, weir_model_name(model), NULL,
-                         "a model with safetensors or GGUF weights", "none that weir can read");
-    }
-    return WEIR_OK;
-}
-
-static weir_code open_side(weir_model **model, weir_findings **findings, const char *path,
-                           const weir_model_options *options, weir_error *err) {
-    WEIR_TRY(weir_findings_new(findings, err));
-    WEIR_TRY(weir_model_open(model, path, options, *findings, err));
-    return check_weights(*model, *findings, err);
-}
-
 weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *model_path,
                         const weir_diff_options *options, weir_error *err) {
     static const weir_diff_options defaults = WEIR_DIFF_OPTIONS_INIT;
@@ -89,12 +62,12 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
     }
     const weir_model_options base_options = {.lenient = options->lenient};
     const weir_model_options model_options = {.lenient = options->lenient, .name = options->name};
-    WEIR_TRY(open_side(&diff->base, &diff->base_findings, base_path, &base_options, err));
+    WEIR_TRY(model_open_weights(&diff->base, &diff->base_findings, base_path, &base_options, err));
     if (diff_is_adapter(diff->base)) {
         return weir_fail(err, WEIR_ERR_UNSUPPORTED, weir_model_name(diff->base), NULL,
                          "a base with weights of its own", "an adapter");
     }
-    WEIR_TRY(open_side(&diff->model, &diff->findings, model_path, &model_options, err));
+    WEIR_TRY(model_open_weights(&diff->model, &diff->findings, model_path, &model_options, err));
     if (diff_is_adapter(diff->model)) {
         WEIR_TRY(diff_adapter(diff, options, err));
     } else {
@@ -137,38 +110,6 @@ void weir_diff_free(weir_diff *diff) {
     free(diff->sha256);
     arena_release(&diff->memory);
     free(diff);
-}
-
-const char *weir_relation_name(weir_relation relation) {
-    switch (relation) {
-    case WEIR_RELATION_IDENTICAL:
-        return "identical";
-    case WEIR_RELATION_DERIVED:
-        return "derived";
-    case WEIR_RELATION_RELATED:
-        return "related";
-    case WEIR_RELATION_NO_LINK:
-        return "no_link";
-    case WEIR_RELATION_CANNOT_DECIDE:
-        return "cannot_decide";
-    }
-    return "cannot_decide";
-}
-
-const char *weir_grade_name(weir_grade grade) {
-    switch (grade) {
-    case WEIR_GRADE_UNKNOWN:
-        return "unknown";
-    case WEIR_GRADE_CLAIMED:
-        return "claimed";
-    case WEIR_GRADE_WEAK:
-        return "weak";
-    case WEIR_GRADE_STRONG:
-        return "strong";
-    case WEIR_GRADE_PROVED:
-        return "proved";
-    }
-    return "unknown";
 }
 
 const char *weir_change_class_name(weir_change_class change_class) {

@@ -35,22 +35,33 @@ static void set_truth(fact *out, weir_grade grade, bool truth, const char *sourc
     *out = (fact){.grade = grade, .truth = truth, .source = source};
 }
 
-/* The first of several claim names that the model makes. */
-static void set_claim(fact *out, const weir_model *model, const char *const *names, size_t count) {
-    for (size_t i = 0; i < count && out->grade == WEIR_GRADE_UNKNOWN; i++) {
+/* The first of several claim names that the model makes, or NULL. */
+static const weir_claim *find_claim(const weir_model *model, const char *const *names,
+                                    size_t count) {
+    for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < weir_model_claim_count(model); j++) {
             const weir_claim *claim = weir_model_claim(model, j);
             if (strcmp(claim->name, names[i]) == 0 && claim->value[0]) {
-                set_text(out, WEIR_GRADE_CLAIMED, claim->value, claim->file);
-                break;
+                return claim;
             }
         }
+    }
+    return NULL;
+}
+
+const weir_claim *claimed_base(const weir_model *model) {
+    static const char *const names[] = {"card.base_model", "adapter.base_model_name_or_path",
+                                        "merge.base_model", "gguf.general.base_model.0.name"};
+    return find_claim(model, names, sizeof names / sizeof *names);
+}
+
+static void set_claim(fact *out, const weir_claim *claim) {
+    if (claim) {
+        set_text(out, WEIR_GRADE_CLAIMED, claim->value, claim->file);
     }
 }
 
 static void gather_inspection(fact_table *out, const weir_inspection *inspection) {
-    static const char *const base_names[] = {"card.base_model", "adapter.base_model_name_or_path",
-                                             "merge.base_model", "gguf.general.base_model.0.name"};
     static const char *const license_names[] = {"card.license", "gguf.general.license"};
     const weir_model *model = inspection->model;
     const checkpoint *files = model_checkpoint(model);
@@ -62,10 +73,9 @@ static void gather_inspection(fact_table *out, const weir_inspection *inspection
     }
     set_text(&out->items[FACT_MODEL_ARCHITECTURE], WEIR_GRADE_CLAIMED,
              weir_model_architecture(model), "config or metadata");
-    set_claim(&out->items[FACT_CLAIM_BASE_MODEL], model, base_names,
-              sizeof base_names / sizeof *base_names);
-    set_claim(&out->items[FACT_CLAIM_LICENSE], model, license_names,
-              sizeof license_names / sizeof *license_names);
+    set_claim(&out->items[FACT_CLAIM_BASE_MODEL], claimed_base(model));
+    set_claim(&out->items[FACT_CLAIM_LICENSE],
+              find_claim(model, license_names, sizeof license_names / sizeof *license_names));
     fact *code = &out->items[FACT_CODE_CUSTOM];
     if (files->is_folder) {
         *code =

@@ -106,4 +106,8 @@ void facts_gather(fact_table *out, const weir_inspection *inspection, const weir
 /** Write the array of facts, in the order of the vocabulary. */
 void facts_write_json(json_writer *json, const fact_table *facts);
 
+/** What a model's card, adapter, merge or metadata names as its base; NULL when nothing does.
+ * Borrowed. */
+const weir_claim *claimed_base(const weir_model *model);
+
 #endif

@@ -160,9 +160,10 @@ static int by_bytes(const void *left, const void *right) {
     return memcmp(left, right, DIGEST_BYTES);
 }
 
-static weir_code make_payload_id(weir_inspection *inspection, const weir_callbacks *callbacks,
-                                 weir_error *err) {
-    const checkpoint *files = model_checkpoint(inspection->model);
+weir_code model_payload_id(char out[static DIGEST_TEXT_BYTES], const weir_model *model,
+                           const weir_callbacks *callbacks, weir_error *err) {
+    const checkpoint *files = model_checkpoint(model);
+    out[0] = '\0';
     if (files->tensors.count == 0) {
         return WEIR_OK;
     }
@@ -180,7 +181,7 @@ static weir_code make_payload_id(weir_inspection *inspection, const weir_callbac
     uint8_t all[DIGEST_BYTES];
     digest_update(state, hashes, files->tensors.count * DIGEST_BYTES);
     digest_finish(state, all);
-    digest_format(inspection->payload_id, all);
+    digest_format(out, all);
     return WEIR_OK;
 }
 
@@ -233,7 +234,7 @@ weir_code inspection_hash(weir_inspection *inspection, const char *path,
             WEIR_TRY(settle_hash(inspection, i, code, &own, err));
         }
     }
-    WEIR_TRY(make_payload_id(inspection, callbacks, err));
+    WEIR_TRY(model_payload_id(inspection->payload_id, inspection->model, callbacks, err));
     return make_id(inspection, err);
 }
 

@@ -36,4 +36,12 @@ void inspection_take_sha256(weir_inspection *inspection, size_t file_index, cons
 weir_code inspection_hash(weir_inspection *inspection, const char *path,
                           const weir_callbacks *callbacks, weir_error *err);
 
+/**
+ * Hash every tensor: its dtype, shape and bytes. The id is the SHA-256 over the sorted hashes, so
+ * that names and the division into files do not matter; "" without tensors. Cost: one read of the
+ * weights.
+ */
+weir_code model_payload_id(char out[static DIGEST_TEXT_BYTES], const weir_model *model,
+                           const weir_callbacks *callbacks, weir_error *err);
+
 #endif

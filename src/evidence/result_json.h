@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file result_json.h  The JSON of each result: weir.inspect/1 and weir.diff/1. */
+/** @file result_json.h  The JSON of each result: weir.inspect/1, weir.diff/1, weir.trace/1. */
 #ifndef WEIR_EVIDENCE_RESULT_JSON_H
 #define WEIR_EVIDENCE_RESULT_JSON_H
 
 #include "io/json_writer.h"
 #include "weir/diff.h"
 #include "weir/inspect.h"
+#include "weir/trace.h"
 
 /** Write one result as an object, "schema" first. */
 void inspection_write_json(json_writer *json, const weir_inspection *inspection);
 void diff_write_json(json_writer *json, const weir_diff *diff);
+void trace_write_json(json_writer *json, const weir_trace *trace);
 
 /** A member of any type, in one line. */
 void json_member_string(json_writer *json, const char *key, const char *value);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything that runs at a SIMD level, as one unit: compiled once for each level with KERNEL_LEVEL
- * set to the name of its table and KERNEL_PAIR to the header with its statistics. Each function
- * rounds every operation on its own, so the levels agree to the bit.
+ * set to the name of its table, KERNEL_PAIR to the header with its statistics and KERNEL_HAMMING to
+ * the one with its distances. Each function rounds every operation on its own, so the levels agree
+ * to the bit.
  */
 #include "kernel/level.h"
 
@@ -14,6 +15,7 @@
 #include "kernel/unit_lanes.h"
 #include "kernel/write_blocks.h"
 #include "kernel/write_small.h"
+#include KERNEL_HAMMING
 #include KERNEL_PAIR
 
 extern const kernel_level KERNEL_LEVEL;
@@ -24,6 +26,7 @@ const kernel_level KERNEL_LEVEL = {
     .squares = squares,
     .dots = dots,
     .hadamard = hadamard,
+    .hamming = hamming,
     .readers =
         {
             [WEIR_DTYPE_F64] = read_f64,

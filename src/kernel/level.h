@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/hamming.h"
 #include "kernel/pair_stats.h"
 #include "weir/dtype.h"
 
@@ -38,12 +39,17 @@ typedef void dots_lanes(float out[UNIT_GROUP], const float *const rows[UNIT_GROU
 /** Walsh-Hadamard transform, in place, of 16 interleaved rows of n (a power of two) floats. */
 typedef void hadamard_lanes(float (*values)[16], size_t n);
 
+/** As hamming_scan. */
+typedef void hamming_scanner(uint32_t *out, const uint8_t *codes, size_t count, size_t stride,
+                             const hamming_query *query);
+
 typedef struct kernel_level {
     pair_lanes_f32 *pair_f32;
     pair_lanes_bf16 *pair_bf16;
     squares_lanes *squares;
     dots_lanes *dots;
     hadamard_lanes *hadamard;
+    hamming_scanner *hamming;
     number_reader *readers[WEIR_DTYPE_COUNT]; /* NULL: opaque */
     number_writer *writers[WEIR_DTYPE_COUNT]; /* NULL: not written */
 } kernel_level;

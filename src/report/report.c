@@ -96,6 +96,19 @@ weir_code weir_report_assessment(FILE *stream, weir_format format, const weir_st
     return finish(stream, is_short, err);
 }
 
+weir_code weir_report_trace(FILE *stream, weir_format format, const weir_style *style,
+                            const weir_trace *trace, weir_error *err) {
+    if (format == WEIR_FORMAT_JSON) {
+        json_writer json = json_writer_init(stream);
+        trace_write_json(&json, trace);
+        return json_writer_finish(&json, err);
+    }
+    bool is_short = false;
+    const paint out = painter(stream, style, &is_short);
+    trace_print(&out, trace);
+    return finish(stream, is_short, err);
+}
+
 weir_code weir_report_error(FILE *stream, const weir_error *failure, weir_error *err) {
     json_writer json = json_writer_init(stream);
     json_object_begin(&json);

@@ -15,6 +15,9 @@ void diff_print(const paint *out, const weir_diff *diff);
 /** The whole answer. */
 void assessment_print(const paint *out, const weir_assessment *assessment);
 
+/** One trace: verdict line, candidates, layers, the test and its power. */
+void trace_print(const paint *out, const weir_trace *trace);
+
 /* Pieces that more than one of them prints. */
 
 /** "SmolLM2: GGUF, llama, 134,515,008 parameters (Q4_1, F32), 98.4 MB". */

@@ -467,6 +467,20 @@ weir_code fingerprint_make(fingerprint **out, const weir_model *model,
     return WEIR_OK;
 }
 
+fingerprint *fingerprint_copy(const fingerprint *from) {
+    WEIR_CLEANUP(fingerprint_free) fingerprint *copy = malloc(sizeof *copy);
+    if (!copy) {
+        return NULL;
+    }
+    *copy = *from;
+    copy->blocks = checked_alloc(from->block_count, sizeof *copy->blocks);
+    if (!copy->blocks) {
+        return NULL;
+    }
+    memcpy(copy->blocks, from->blocks, from->block_count * sizeof *copy->blocks);
+    return WEIR_TAKE(copy);
+}
+
 void fingerprint_free(fingerprint *sketch) {
     if (sketch) {
         free(sketch->blocks);

@@ -132,6 +132,9 @@ weir_code fingerprint_encode(uint8_t **out, size_t *len, const fingerprint *from
 weir_code fingerprint_decode(fingerprint **out, const uint8_t *bytes, size_t len, const char *name,
                              weir_error *err);
 
+/** A copy of its own. @return NULL without memory */
+fingerprint *fingerprint_copy(const fingerprint *from);
+
 void fingerprint_free(fingerprint *sketch);
 WEIR_DEFINE_CLEANUP(fingerprint *, fingerprint_free)
 

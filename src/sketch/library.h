@@ -19,7 +19,8 @@ typedef struct library_entry {
 
 typedef struct library {
     void *context;
-    const search_index *index;
+    const search_index *index; /**< NULL: a few entries, with the ids 0 to entry_count - 1 */
+    uint64_t entry_count;
     /** Fetch one entry. @return WEIR_OK; WEIR_ERR_ARG for an unknown id; WEIR_ERR_IO;
      * WEIR_ERR_FORMAT; WEIR_ERR_NOMEM */
     weir_code (*fetch)(void *context, uint64_t id, library_entry *out, weir_error *err);

@@ -49,6 +49,17 @@ weir_code model_from_checkpoint(weir_model **out, checkpoint *taken, void (*rele
                                 const weir_model_options *options, weir_findings *findings,
                                 weir_error *err);
 
+/**
+ * Open a model whose weights are to be read. Malformed weights are no ground for a measurement.
+ *
+ * @param[out] model     release with weir_model_free(); may be set on failure
+ * @param[out] findings  release with weir_findings_free(); may be set on failure
+ * @return as weir_model_open(); WEIR_ERR_FORMAT for malformed weights; WEIR_ERR_UNSUPPORTED without
+ * any
+ */
+weir_code model_open_weights(weir_model **model, weir_findings **findings, const char *path,
+                             const weir_model_options *options, weir_error *err);
+
 const checkpoint *model_checkpoint(const weir_model *model);
 const tensor_view *model_view(const weir_model *model, size_t index);
 

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/checked.h"
+#include "report/tables.h"
+#include "sketch/trace.h"
+
+enum { CANDIDATES_SHOWN = 5, EXCLUSIONS_SHOWN = 5, RUN_MIN = 2 };
+
+/* "p <= 1e-384": rounded up, so that it never says more than was found. */
+static const char *format_p(char *out, size_t size, double log10_p) {
+    if (log10_p > -2) {
+        (void)snprintf(out, size, "p = %.2f", pow(10, log10_p));
+    } else {
+        (void)snprintf(out, size, "p <= 1e%.0f", ceil(log10_p));
+    }
+    return out;
+}
+
+/* --- the verdict --- */
+
+static void describe_link(text_buffer *text, const weir_trace *trace,
+                          const trace_candidate *nearest) {
+    if (nearest->relation == WEIR_RELATION_IDENTICAL) {
+        text_buffer_format(text, "%s holds the same tensors as %s, byte for byte", trace->name,
+                           nearest->name);
+    } else if (nearest->relation == WEIR_RELATION_DERIVED) {
+        text_buffer_format(text, "%s was made from %s", trace->name, nearest->name);
+    } else if (nearest->direction == TRACE_TO) {
+        text_buffer_format(text, "%s was made from %s", nearest->name, trace->name);
+    } else if (nearest->link.same_numbers) {
+        text_buffer_format(text, "%s holds the same numbers as %s wherever it was read",
+                           trace->name, nearest->name);
+    } else if (trace_may_share_start(nearest)) {
+        text_buffer_format(text, "%s shares an ancestor or an initialisation with %s", trace->name,
+                           nearest->name);
+    } else {
+        text_buffer_format(text, "%s shares weights with %s; which of them came first is not known",
+                           trace->name, nearest->name);
+    }
+}
+
+static void describe_parents(text_buffer *text, const weir_trace *trace) {
+    size_t parents = 0;
+    for (size_t i = 0; i < trace->candidate_count; i++) {
+        parents += trace->candidates[i].share > 0;
+    }
+    if (parents >= 2) {
+        const char *separator = "; it was merged from ";
+        for (size_t i = 0; i < trace->candidate_count; i++) {
+            if (trace->candidates[i].share > 0) {
+                text_buffer_format(text, "%s%s", separator, trace->candidates[i].name);
+                separator = " and ";
+            }
+        }
+    }
+    if (trace->missing_parent) {
+        text_buffer_format(text, "; part of it comes from a model that is not known here");
+    }
+}
+
+static void describe_verdict(text_buffer *text, const weir_trace *trace) {
+    char p[32];
+    if (trace->claimed_base) {
+        text_buffer_format(text, "The card says %s; the weights say: ", trace->claimed_base);
+    } else {
+        text_buffer_format(text, "The files name no upstream; the weights say: ");
+    }
+    if (trace->candidate_count > 0) {
+        describe_link(text, trace, &trace->candidates[0]);
+        describe_parents(text, trace);
+        text_buffer_format(text, " (%s, %s).",
+                           format_p(p, sizeof p, trace->candidates[0].link.log10_p),
+                           trace->candidates[0].is_exact ? "exact" : "calibrated");
+    } else if (trace->relation == WEIR_RELATION_NO_LINK) {
+        text_buffer_format(text, "%s shows no link to any of %" PRIu64 " known models.",
+                           trace->name, trace->entries);
+    } else {
+        text_buffer_format(text, "nothing can be decided about %s: %s.", trace->name,
+                           trace->cannot
+                               ? trace->cannot
+                               : "the best match is too weak for a link and too strong for none");
+    }
+}
+
+/* --- candidates --- */
+
+static void describe_why(text_buffer *text, const trace_candidate *candidate) {
+    const char *const whose = candidate->direction == TRACE_FROM ? "its" : "this model's";
+    if (candidate->why == TRACE_WHY_GRID) {
+        text_buffer_format(text, "; every block that was read holds %s numbers rounded to %s",
+                           whose, weir_dtype_name(candidate->grid));
+    } else if (candidate->why == TRACE_WHY_DUPLICATES) {
+        text_buffer_format(text, "; several layers here are copies of one of its layers");
+    } else if (candidate->link.same_numbers && !candidate->same_payload) {
+        text_buffer_format(text, "; every number that was read is equal");
+    }
+}
+
+static void print_candidate(const paint *out, const trace_candidate *candidate, bool is_first) {
+    char p[32];
+    char ratio[32];
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    text_buffer_format(&line, "%s: %s, %s, cosine %.4f", candidate->name,
+                       weir_relation_name(candidate->relation),
+                       format_p(p, sizeof p, candidate->link.log10_p), candidate->link.cosine);
+    if (isfinite(candidate->distance)) {
+        text_buffer_format(&line, ", numbers %s apart",
+                           format_ratio(ratio, sizeof ratio, candidate->distance));
+    }
+    describe_why(&line, candidate);
+    if (candidate->link.codes == LINK_TOKEN_CODES) {
+        text_buffer_format(&line,
+                           "; the residual basis differs: seen through the token embeddings");
+    }
+    paint_gathered_field(out, is_first ? "comes from" : "", &line);
+}
+
+static void print_candidates(const paint *out, const weir_trace *trace) {
+    const size_t shown = out->style.verbosity > 0 || trace->candidate_count < CANDIDATES_SHOWN
+                             ? trace->candidate_count
+                             : CANDIDATES_SHOWN;
+    for (size_t i = 0; i < shown; i++) {
+        print_candidate(out, &trace->candidates[i], i == 0);
+    }
+    if (trace->linked_count > shown) {
+        WEIR_CLEANUP(text_buffer_release) text_buffer rest = {0};
+        text_buffer_format(&rest,
+                           "and %" PRIu64 " more of the same families; see --verbose or --json",
+                           trace->linked_count - shown);
+        paint_gathered_field(out, "", &rest);
+    }
+}
+
+/* --- layers --- */
+
+static void add_run(text_buffer *text, const weir_trace *trace, const trace_candidate *nearest,
+                    size_t begin, size_t end) {
+    const link_pair *const pairs = nearest->link.pairs;
+    const int32_t mine = trace->sketch->blocks[pairs[begin].mine].layer;
+    const int32_t theirs = nearest->sketch->blocks[pairs[begin].theirs].layer;
+    const int32_t count = (int32_t)(end - begin);
+    text_buffer_format(text, "%s%" PRId32, text->len > 0 ? ", " : "", mine);
+    if (count >= RUN_MIN) {
+        text_buffer_format(text, "-%" PRId32, mine + count - 1);
+    }
+    text_buffer_format(text, " from %" PRId32, theirs);
+    if (count >= RUN_MIN) {
+        text_buffer_format(text, "-%" PRId32, theirs + count - 1);
+    }
+}
+
+/* Whether pair i goes on where pair i - 1 ended, on both sides. */
+static bool goes_on(const weir_trace *trace, const trace_candidate *nearest, size_t i) {
+    const link_pair *const now = &nearest->link.pairs[i];
+    const link_pair *const before = &nearest->link.pairs[i - 1];
+    const sketch_block *const mine = trace->sketch->blocks;
+    const sketch_block *const theirs = nearest->sketch->blocks;
+    return mine[now->mine].layer == mine[before->mine].layer + 1 &&
+           theirs[now->theirs].layer == theirs[before->theirs].layer + 1;
+}
+
+static bool has_experts(const fingerprint *sketch) {
+    for (size_t i = 0; i < sketch->block_count; i++) {
+        if (sketch->blocks[i].expert >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_layers(const paint *out, const weir_trace *trace) {
+    const trace_candidate *const nearest = &trace->candidates[0];
+    WEIR_CLEANUP(text_buffer_release) text_buffer map = {0};
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    const size_t count = nearest->link.pair_count;
+    for (size_t begin = 0; begin < count;) {
+        size_t end = begin + 1;
+        while (end < count && goes_on(trace, nearest, end)) {
+            end++;
+        }
+        add_run(&map, trace, nearest, begin, end);
+        begin = end;
+    }
+    text_buffer_format(&line, "%zu of %zu %s match", count, trace->sketch->block_count,
+                       has_experts(trace->sketch) ? "feed-forwards" : "layers");
+    if (map.data && !has_experts(trace->sketch)) {
+        text_buffer_format(&line, ": %s", map.data);
+    }
+    paint_gathered_field(out, "layers", &line);
+}
+
+static void print_shares(const paint *out, const weir_trace *trace) {
+    bool is_first = true;
+    for (size_t i = 0; i < trace->candidate_count; i++) {
+        const trace_candidate *const parent = &trace->candidates[i];
+        if (isfinite(parent->share) && trace->parents != PARENTS_NEAREST) {
+            WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+            text_buffer_format(&line, "%s %.3f (%.3f to %.3f)", parent->name, parent->share,
+                               parent->share_low, parent->share_high);
+            paint_gathered_field(out, is_first ? "shares" : "", &line);
+            is_first = false;
+        }
+    }
+    if (trace->missing_parent) {
+        paint_field(
+            out, is_first ? "shares" : "",
+            "withheld: a parent is missing among the known models, and shares computed without "
+            "it would be wrong");
+    }
+}
+
+/* --- the test --- */
+
+static void print_test(const paint *out, const weir_trace *trace) {
+    char tested[32];
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    text_buffer_format(
+        &line,
+        "%s known models were searched. p bounds the probability of a match like this between "
+        "models of which at least one has hidden units in the order of a random "
+        "initialisation of its own, for all layers and all models searched together",
+        format_count(tested, sizeof tested, trace->entries));
+    paint_gathered_field(out, "test", &line);
+}
+
+static void print_power(const paint *out, const weir_trace *trace) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    if (trace->power < 1) {
+        text_buffer_format(
+            &line,
+            "a relative among them whose rows keep a cosine of %.2f or more would have been "
+            "found with probability .95, if units and layers kept their order",
+            trace->power);
+    } else {
+        text_buffer_format(&line, "none: even an exact copy would not have been found");
+    }
+    paint_gathered_field(out, "power", &line);
+}
+
+static void print_cost(const paint *out, const weir_trace *trace) {
+    char read[32];
+    char stored[32];
+    char ratio[32];
+    if (trace->cost.bytes_stored == 0) {
+        paint_field(out, "read", "a fingerprint, no weights");
+        return;
+    }
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    text_buffer_format(
+        &line, "%s of %s (%s) in %" PRIu64 " ranges%s",
+        format_bytes(read, sizeof read, trace->cost.bytes_read),
+        format_bytes(stored, sizeof stored, trace->cost.bytes_stored),
+        format_ratio(ratio, sizeof ratio,
+                     (double)trace->cost.bytes_read / (double)trace->cost.bytes_stored),
+        trace->cost.ranges_read,
+        trace->payload_id[0] ? ", and all of it once to compare whole tensors" : "");
+    paint_gathered_field(out, "read", &line);
+}
+
+static void print_exclusions(const paint *out, const weir_trace *trace) {
+    for (size_t i = 0; i < trace->exclusion_count; i++) {
+        WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+        if (i == EXCLUSIONS_SHOWN && out->style.verbosity <= 0) {
+            text_buffer_format(&line, "and %zu more; see --verbose or --json",
+                               trace->exclusion_count - i);
+            paint_gathered_field(out, "", &line);
+            return;
+        }
+        text_buffer_format(&line, "%s: %s", trace->exclusions[i].what, trace->exclusions[i].why);
+        paint_gathered_field(out, i == 0 ? "left out" : "", &line);
+    }
+}
+
+void trace_print(const paint *out, const weir_trace *trace) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
+    describe_verdict(&verdict, trace);
+    paint_gathered_paragraph(out, &verdict);
+    if (out->style.verbosity < 0) {
+        return;
+    }
+    (void)fputc('\n', out->stream);
+    if (trace->candidate_count > 0) {
+        print_candidates(out, trace);
+        print_layers(out, trace);
+        print_shares(out, trace);
+    }
+    print_exclusions(out, trace);
+    print_test(out, trace);
+    print_power(out, trace);
+    print_cost(out, trace);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file trace.h  Which known models a fingerprint comes from: the search, the test of every
+ * candidate, direction, and shares of several parents.
+ */
+#ifndef WEIR_SKETCH_TRACE_H
+#define WEIR_SKETCH_TRACE_H
+
+#include "base/arena.h"
+#include "sketch/library.h"
+#include "sketch/link.h"
+#include "sketch/parents.h"
+#include "weir/trace.h"
+
+enum {
+    TRACE_CANDIDATES_MAX = 64, /* kept and shown; the rest is counted */
+    TRACE_LEADERS = 256,       /* tested, by each kind of code */
+    TRACE_MEMBERS = 64,        /* tested, of each family that is linked */
+    TRACE_EXHAUSTIVE = 1024,   /* entries up to which every one is tested */
+};
+
+/** Which way a link goes, and what says so. */
+typedef enum trace_direction {
+    TRACE_DIRECTION_UNKNOWN,
+    TRACE_FROM, /**< the model was made from the candidate */
+    TRACE_TO,   /**< the candidate was made from the model */
+} trace_direction;
+
+typedef enum trace_why {
+    TRACE_WHY_NONE,
+    TRACE_WHY_GRID,       /**< one side's numbers are the other's, rounded to a type */
+    TRACE_WHY_DUPLICATES, /**< one side holds copies of a layer that the other has once */
+} trace_why;
+
+typedef struct trace_candidate {
+    uint64_t id;
+    const char *name;
+    const char *location; /**< or NULL; never shown */
+    fingerprint *sketch;
+    link_result link;
+    weir_relation relation; /**< IDENTICAL, DERIVED or RELATED */
+    trace_direction direction;
+    trace_why why;
+    weir_dtype grid;       /**< of TRACE_WHY_GRID */
+    const char *null_text; /**< what a calibrated p-value is calibrated on; static; else NULL */
+    bool is_exact;         /**< the p-value holds for any sample; else it is calibrated */
+    bool same_payload;     /**< every tensor has the same bytes */
+    double distance;       /**< of the sums over numbers, relative; NaN in another basis */
+    double share;          /**< of the model, NaN when it is not known */
+    double share_low;
+    double share_high;
+} trace_candidate;
+
+/** What took no part, and why. */
+typedef struct trace_exclusion {
+    const char *what;
+    const char *why;
+} trace_exclusion;
+
+struct weir_trace {
+    arena memory;
+    const char *name; /**< of the model */
+    char payload_id[65];
+    fingerprint *sketch;
+    fingerprint_cost cost;
+    weir_relation relation;
+    trace_candidate *candidates; /**< nearest first */
+    size_t candidate_count;
+    uint64_t linked_count; /**< of all entries that were tested */
+    parents_kind parents;
+    bool missing_parent;
+    double residual;  /**< of the fit of several parents; NaN without one */
+    uint64_t entries; /**< searched */
+    uint64_t tested;
+    char index_id[65];
+    double power;        /**< least cosine that would have been found; 1: none would */
+    double best_log10_p; /**< over all entries that were tested */
+    const char *cannot;  /**< why nothing can be decided, or NULL */
+    trace_exclusion *exclusions;
+    size_t exclusion_count;
+    size_t exclusion_capacity;
+    const char *claimed_base; /**< what the card or the adapter says, or NULL */
+};
+
+/**
+ * Search libraries for what `trace->sketch` comes from, and fill everything from `relation` on.
+ *
+ * @param trace      name, payload_id and sketch are set
+ * @param libraries  `library_count` of them
+ * @return WEIR_OK; WEIR_ERR_IO, WEIR_ERR_FORMAT of a library; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
+ */
+weir_code trace_search(weir_trace *trace, const library *libraries, size_t library_count,
+                       const fingerprint_options *options, weir_error *err);
+
+/**
+ * Whether a shared initialisation explains a link as well as a shared ancestor does. Trained
+ * weights were seen to keep a cosine of .85 to .94 with their initialisation, and children that
+ * were trained on much of .84 to .87 with their parent: below .95, a limit of ours, weir does not
+ * tell the two apart.
+ */
+bool trace_may_share_start(const trace_candidate *candidate);
+
+/** Note what took no part. Both texts are copied. */
+weir_code trace_exclude(weir_trace *trace, const char *what, const char *why, weir_error *err);
+
+WEIR_DEFINE_CLEANUP(weir_trace *, weir_trace_free)
+
+#endif
