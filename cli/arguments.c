@@ -112,6 +112,15 @@ static exit_status take_option(invocation *call, option_id id, const char *value
     case OPTION_BASE:
         call->base = value;
         break;
+    case OPTION_REGISTRY:
+        if (!value[0]) {
+            return failure_of_usage(call->command, "--registry takes a file, not an empty name");
+        }
+        call->registry = value;
+        break;
+    case OPTION_REASON:
+        call->reason = value;
+        break;
     case OPTION_DIGEST:
         call->digest = true;
         break;

@@ -45,6 +45,8 @@ typedef enum option_id {
     OPTION_EXIT_CODE,
     OPTION_BASE,
     OPTION_FAIL_ON,
+    OPTION_REGISTRY,
+    OPTION_REASON,
     OPTION_HELP,
 } option_id;
 
@@ -62,6 +64,13 @@ typedef struct example_spec {
     const char *does; /* what it answers */
 } example_spec;
 
+/* What a verb of several actions is asked to do: its first operand. */
+typedef struct action_spec {
+    const char *name;
+    const char *operands; /* those after it, or "" */
+    const char *help;     /* sentences */
+} action_spec;
+
 typedef struct invocation invocation;
 
 typedef struct cli_command {
@@ -69,7 +78,9 @@ typedef struct cli_command {
     const char *question; /* what it answers, as a question */
     const char *operands; /* "MODEL..." or "" */
     const char *operands_help;
-    const char *completes; /* as for an option; NULL for file names */
+    const char *completes;      /* as for an option; NULL for file names */
+    const action_spec *actions; /* ends with {NULL}; NULL: the verb does one thing. `completes`
+                                   names them, and a shell offers file names after one */
     size_t operands_min;
     size_t operands_max;
     const option_spec *const *options; /* ends with NULL */
@@ -96,6 +107,8 @@ struct invocation {
     size_t operand_count;
     const char *name;
     const char *base;
+    const char *registry;
+    const char *reason;
     unsigned jobs; /* 0: as many as the machine has */
     int fail_on;   /* FAIL_ON_UNSET or a tier */
     bool help;
@@ -127,8 +140,10 @@ const char *exit_status_meaning(exit_status status);
 
 /* One file a verb. */
 exit_status cmd_inspect(const invocation *call);
+exit_status cmd_trace(const invocation *call);
 exit_status cmd_diff(const invocation *call);
 exit_status cmd_assess(const invocation *call);
+exit_status cmd_registry(const invocation *call);
 exit_status cmd_doctor(const invocation *call);
 exit_status cmd_help(const invocation *call);
 

@@ -81,6 +81,20 @@ static const option_spec fail_on = {
     .help = "End with 1 when the tier is TIER or more, with 4 when the evidence cannot exclude it. "
             "Tiers go from 0 (no concern) to 4 (act now).",
 };
+static const option_spec registry = {
+    .id = OPTION_REGISTRY,
+    .name = "registry",
+    .argument = "FILE",
+    .help = "Use the registry in FILE. The default is $XDG_DATA_HOME/weir/registry.db, else "
+            "~/.local/share/weir/registry.db.",
+};
+static const option_spec reason = {
+    .id = OPTION_REASON,
+    .name = "reason",
+    .argument = "TEXT",
+    .completes = "",
+    .help = "Say why an entry is removed; the record keeps it.",
+};
 static const option_spec help = {
     .id = OPTION_HELP,
     .letter = 'h',
@@ -96,6 +110,10 @@ static const option_spec *const diff_options[] = {&exit_code, &digest,        &l
                                                   &name,      COMMON_OPTIONS, NULL};
 static const option_spec *const assess_options[] = {&base, &fail_on,       &digest, &lenient,
                                                     &name, COMMON_OPTIONS, NULL};
+static const option_spec *const trace_options[] = {&registry, &base,          &digest, &lenient,
+                                                   &name,     COMMON_OPTIONS, NULL};
+static const option_spec *const registry_options[] = {&registry, &name,          &reason, &digest,
+                                                      &lenient,  COMMON_OPTIONS, NULL};
 static const option_spec *const doctor_options[] = {COMMON_OPTIONS, NULL};
 static const option_spec *const help_options[] = {&help, NULL};
 
@@ -117,6 +135,19 @@ static const example_spec assess_examples[] = {
     {"weir assess remix.gguf --base upstream.gguf", "what the remix is and what is not known"},
     {"weir assess ./remix --base ./base --fail-on 3", "a gate for an automatic check"},
     {"weir assess ./remix -o table -o json=report.json", "both for a person and for a program"},
+    {NULL, NULL},
+};
+static const example_spec trace_examples[] = {
+    {"weir trace remix.gguf", "which known models these weights come from"},
+    {"weir trace ./remix --base ./base", "whether they come from this one"},
+    {"weir trace --registry team.db --json ./remix", "against a registry of one's own"},
+    {NULL, NULL},
+};
+static const example_spec registry_examples[] = {
+    {"weir registry add ./Llama-3.2-1B", "take its fingerprint, so that trace can find it"},
+    {"weir registry list", "the models that are known"},
+    {"weir registry export Llama-3.2-1B l.weirfp", "a fingerprint to give to others, 20 KB"},
+    {"weir registry remove old --reason withdrawn", "searched no more; the record stays"},
     {NULL, NULL},
 };
 static const example_spec doctor_examples[] = {
@@ -153,10 +184,25 @@ static const exit_status plain_exits[] = {EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_DON
 static const exit_status inspect_exits[] = {EXIT_USAGE, EXIT_INPUT, EXIT_ENVIRONMENT, EXIT_DONE};
 static const exit_status diff_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE, EXIT_INPUT, EXIT_ENVIRONMENT,
                                          EXIT_DONE};
+static const exit_status registry_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE, EXIT_INPUT,
+                                             EXIT_ENVIRONMENT, EXIT_DONE};
 static const exit_status assess_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE,       EXIT_INPUT,
                                            EXIT_EVIDENCE,  EXIT_ENVIRONMENT, EXIT_DONE};
 
 /* ---- verbs ---- */
+
+static const action_spec registry_actions[] = {
+    {"add", "MODEL...",
+     "Take the fingerprints of models, or take in fingerprints from .weirfp files."},
+    {"list", "", "Show all models. With --verbose also those that were removed, and why."},
+    {"show", "NAME...",
+     "Show all that is kept of a model. NAME is a name, #ENTRY or an id; JSON has the whole "
+     "fingerprint."},
+    {"remove", "NAME...", "Take models out of the search. Their records stay."},
+    {"export", "NAME FILE", "Write a fingerprint to FILE, to give to others."},
+    {"verify", "", "Read the whole registry and look for damage: 1 when there is any."},
+    {NULL, NULL, NULL},
+};
 
 static const cli_command commands[] = {
     {
@@ -170,6 +216,18 @@ static const cli_command commands[] = {
         .examples = inspect_examples,
         .exits = inspect_exits,
         .run = cmd_inspect,
+    },
+    {
+        .name = "trace",
+        .question = "Which known models do these weights come from?",
+        .operands = "MODEL",
+        .operands_help = "A file, a folder, or a fingerprint (*.weirfp).",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = trace_options,
+        .examples = trace_examples,
+        .exits = inspect_exits,
+        .run = cmd_trace,
     },
     {
         .name = "diff",
@@ -198,6 +256,20 @@ static const cli_command commands[] = {
         .run = cmd_assess,
     },
     {
+        .name = "registry",
+        .question = "Which models are known, so that an upstream can be found?",
+        .operands = "ACTION [ARGUMENT...]",
+        .operands_help = "What to do, and with what.",
+        .completes = "add list show remove export verify",
+        .actions = registry_actions,
+        .operands_min = 1,
+        .operands_max = OPERANDS_MAX,
+        .options = registry_options,
+        .examples = registry_examples,
+        .exits = registry_exits,
+        .run = cmd_registry,
+    },
+    {
         .name = "doctor",
         .question = "What does this machine support?",
         .operands = "",
@@ -212,7 +284,7 @@ static const cli_command commands[] = {
         .question = "How is a verb used? What does a word mean?",
         .operands = "[VERB|TOPIC]",
         .operands_help = "A verb of this list, or a topic: exit-codes, formats, evidence.",
-        .completes = "inspect diff assess doctor exit-codes formats evidence",
+        .completes = "inspect trace diff assess registry doctor exit-codes formats evidence",
         .operands_max = 1,
         .options = help_options,
         .examples = help_examples,
@@ -222,8 +294,8 @@ static const cli_command commands[] = {
 };
 
 static const char *const planned[] = {
-    "trace",  "probe",    "stress",   "scaffold", "import", "attest", "verify", "log",
-    "export", "registry", "incident", "monitor",  "policy", "serve",  "worker",
+    "probe",  "stress",   "scaffold", "import", "attest", "verify", "log",
+    "export", "incident", "monitor",  "policy", "serve",  "worker",
 };
 
 const cli_command *command_at(size_t index) {

@@ -24,10 +24,16 @@ exit_status cmd_inspect(const invocation *call) {
     (void)call;
     return EXIT_BUG;
 }
+exit_status cmd_trace(const invocation *call) {
+    return cmd_inspect(call);
+}
 exit_status cmd_diff(const invocation *call) {
     return cmd_inspect(call);
 }
 exit_status cmd_assess(const invocation *call) {
+    return cmd_inspect(call);
+}
+exit_status cmd_registry(const invocation *call) {
     return cmd_inspect(call);
 }
 exit_status cmd_doctor(const invocation *call) {
@@ -91,6 +97,12 @@ static void man_synopsis(const cli_command *command) {
 static void man_arguments(const cli_command *command) {
     if (command->operands[0]) {
         write_term(command->operands, command->operands_help);
+    }
+    for (const action_spec *action = command->actions; action && action->name; action++) {
+        char term[NAME_BYTES * 2];
+        (void)snprintf(term, sizeof term, "%s%s%s", action->name, action->operands[0] ? " " : "",
+                       action->operands);
+        write_term(term, action->help);
     }
 }
 
@@ -252,7 +264,7 @@ static void write_bash(void) {
     (void)puts(
         "# SPDX-License-Identifier: Apache-2.0\n# Completion of weir for bash; made from the "
         "command table.\n_weir() {\n    local word=${COMP_WORDS[COMP_CWORD]} "
-        "before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} options= words=\n"
+        "before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} options= words= actions=\n"
         "    COMPREPLY=()\n    if [ \"$COMP_CWORD\" -eq 1 ]; then");
     (void)fputs("        COMPREPLY=($(compgen -W '", stdout);
     write_verb_names();
@@ -266,11 +278,14 @@ static void write_bash(void) {
     for (size_t i = 0; command_at(i); i++) {
         (void)printf("    %s) options='", command_at(i)->name);
         write_option_words(command_at(i));
-        (void)printf("' words='%s' ;;\n", command_at(i)->completes ? command_at(i)->completes : "");
+        (void)printf("' words='%s' actions=%s ;;\n",
+                     command_at(i)->completes ? command_at(i)->completes : "",
+                     command_at(i)->actions ? "yes" : "");
     }
     (void)puts(
         "    esac\n    case $word in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) "
-        ";;\n    *) if [ -n \"$words\" ]; then COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+        ";;\n    *) if [ -n \"$words\" ] && ! { [ -n \"$actions\" ] && [ \"$COMP_CWORD\" -gt 2 ]; "
+        "}; then COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
         "       else COMPREPLY=($(compgen -f -- \"$word\")); fi ;;\n    esac\n}\n"
         "complete -o filenames -o bashdefault -F _weir weir");
 }
@@ -332,7 +347,9 @@ static void write_zsh(void) {
         for (size_t j = 0; command->options[j]; j++) {
             zsh_option(command->options[j]);
         }
-        if (command->completes) {
+        if (command->actions) {
+            (void)printf("            '1:action:(%s)' '*:file:_files' ;;\n", command->completes);
+        } else if (command->completes) {
             (void)printf("            '*:word:(%s)' ;;\n", command->completes);
         } else {
             (void)puts("            '*:file:_files' ;;");
@@ -380,7 +397,11 @@ static void write_fish(void) {
         for (size_t j = 0; command->options[j]; j++) {
             fish_option(command, command->options[j]);
         }
-        if (command->completes) {
+        if (command->actions) {
+            (void)printf("complete -c weir -n '__fish_seen_subcommand_from %s; and not "
+                         "__fish_seen_subcommand_from %s' -f -a '%s'\n",
+                         command->name, command->completes, command->completes);
+        } else if (command->completes) {
             (void)printf("complete -c weir -n '__fish_seen_subcommand_from %s' -f -a '%s'\n",
                          command->name, command->completes);
         }

@@ -13,7 +13,7 @@
 
 /* Paths for the sandbox; the strings are owned. */
 typedef struct path_list {
-    char *items[2 * OPERANDS_MAX + OUTPUTS_MAX]; /* an input may bring its folder */
+    char *items[2 * OPERANDS_MAX + OUTPUTS_MAX + 4]; /* an input may bring its folder */
     size_t count;
 } path_list;
 
@@ -44,24 +44,26 @@ static bool has_siblings(const char *path) {
     return strstr(path, "-of-") || strstr(path, ".index.json");
 }
 
-static bool list_inputs(path_list *list, const char *const *inputs, size_t input_count) {
-    for (size_t i = 0; i < input_count; i++) {
-        if (!append_copy(list, inputs[i]) ||
-            (has_siblings(inputs[i]) && !append_parent(list, inputs[i]))) {
+static bool list_inputs(path_list *list, const session_places *places) {
+    for (size_t i = 0; i < places->input_count; i++) {
+        if (!append_copy(list, places->inputs[i]) ||
+            (has_siblings(places->inputs[i]) && !append_parent(list, places->inputs[i]))) {
             return false;
         }
     }
-    return true;
+    return !places->readable || append_copy(list, places->readable);
 }
 
 /* The rename at the end needs the folder; what is written directly is open already. */
-static bool list_outputs(path_list *list, const cli_session *session) {
+static bool list_outputs(path_list *list, const cli_session *session,
+                         const session_places *places) {
     for (size_t i = 0; i < session->opened; i++) {
         if (session->outputs[i].temporary[0] && !append_parent(list, session->outputs[i].path)) {
             return false;
         }
     }
-    return true;
+    return (!places->writable || append_copy(list, places->writable)) &&
+           (!places->file || append_parent(list, places->file));
 }
 
 static void say_level(const cli_session *session) {
@@ -88,13 +90,12 @@ static weir_code restrict_process(cli_session *session, const path_list *inputs,
     return code;
 }
 
-static exit_status enter_sandbox(cli_session *session, const char *const *inputs,
-                                 size_t input_count) {
+static exit_status enter_sandbox(cli_session *session, const session_places *places) {
     static path_list readable; /* large: not on the stack */
     static path_list writable;
     weir_error err = {0};
     exit_status status = EXIT_DONE;
-    if (!list_inputs(&readable, inputs, input_count) || !list_outputs(&writable, session)) {
+    if (!list_inputs(&readable, places) || !list_outputs(&writable, session, places)) {
         status = failure_of_memory(session->call);
     } else if (restrict_process(session, &readable, &writable, &err) != WEIR_OK) {
         status = failure_report(session->call, &err);
@@ -110,8 +111,8 @@ static void discard_outputs(cli_session *session) {
     }
 }
 
-exit_status session_begin(cli_session *session, const invocation *call, const char *const *inputs,
-                          size_t input_count) {
+exit_status session_begin_in(cli_session *session, const invocation *call,
+                             const session_places *places) {
     session->call = call;
     session->opened = 0;
     session->is_written = false;
@@ -121,7 +122,7 @@ exit_status session_begin(cli_session *session, const invocation *call, const ch
         session->opened += status == EXIT_DONE;
     }
     if (status == EXIT_DONE) {
-        status = enter_sandbox(session, inputs, input_count);
+        status = enter_sandbox(session, places);
     }
     if (status != EXIT_DONE) {
         discard_outputs(session);
@@ -134,6 +135,12 @@ exit_status session_begin(cli_session *session, const invocation *call, const ch
         .is_cancelled = interrupt_requested,
     };
     return EXIT_DONE;
+}
+
+exit_status session_begin(cli_session *session, const invocation *call, const char *const *inputs,
+                          size_t input_count) {
+    const session_places places = {.inputs = inputs, .input_count = input_count};
+    return session_begin_in(session, call, &places);
 }
 
 exit_status session_write(cli_session *session, session_writer writer, const void *result) {

@@ -31,6 +31,19 @@ typedef struct cli_session {
 typedef weir_code (*session_writer)(FILE *stream, weir_format format, const weir_style *style,
                                     const void *result, weir_error *err);
 
+/** What the library will touch, besides the outputs. Paths are borrowed for the call. */
+typedef struct session_places {
+    const char *const *inputs; /* files and folders to read */
+    size_t input_count;
+    const char *readable; /* one more; NULL for none */
+    const char *writable; /* a folder to write in; NULL for none */
+    const char *file; /* a file that is opened and will be renamed in its folder; NULL for none */
+} session_places;
+
+/** session_begin() for a verb that writes more than its outputs. */
+exit_status session_begin_in(cli_session *session, const invocation *call,
+                             const session_places *places);
+
 /**
  * @param inputs  paths that the library will read
  * @return EXIT_DONE, or a reported failure after which nothing is left to end

@@ -25,12 +25,15 @@ static const topic_entry formats[] = {
     {"folders",
      "config, generation config, tokenizer, chat template, adapter, model card and merge recipe "
      "are read as claims: what a file says, not what is so."},
+    {".weirfp", "A fingerprint that weir registry export wrote."},
     {"other files",
      "Identified by their content, listed and marked not analysed; never called clean."},
     {NULL, "What weir writes."},
     {"table", "For a person: the verdict first, then tables and heat strips."},
     {"json",
-     "weir.inspect/1, weir.diff/1, weir.assess/1, weir.doctor/1 and, when a call fails, "
+     "weir.inspect/1, weir.diff/1, weir.assess/1, weir.trace/1, weir.registry/1, weir.doctor/1 "
+     "and, when a call "
+     "fails, "
      "weir.error/1. Their JSON Schemas are installed in share/weir/schema. A reader ignores fields "
      "that it does not know."},
     {NULL, NULL},

@@ -3,7 +3,13 @@
 
 #include <string.h>
 
-enum { TEXT_WIDTH = 80, OPTION_INDENT = 29, ENTRY_INDENT = 16, HEAD_BYTES = 80 };
+enum {
+    TEXT_WIDTH = 80,
+    OPTION_INDENT = 29,
+    ENTRY_INDENT = 16,
+    ACTION_INDENT = 20,
+    HEAD_BYTES = 80
+};
 
 const char usage_purpose[] =
     "who modified an AI model, what was modified, what it did to capability and "
@@ -80,6 +86,17 @@ static void write_exits(FILE *stream, const cli_command *command) {
     }
 }
 
+static void write_actions(FILE *stream, const cli_command *command) {
+    if (command->actions) {
+        (void)fputs("\nActions:\n", stream);
+    }
+    for (const action_spec *action = command->actions; action && action->name; action++) {
+        char head[HEAD_BYTES];
+        (void)snprintf(head, sizeof head, "%s %s", action->name, action->operands);
+        write_entry(stream, head, action->help, ACTION_INDENT);
+    }
+}
+
 void usage_write_command(FILE *stream, const cli_command *command) {
     const bool has_operands = command->operands[0] != '\0';
     (void)fprintf(stream, "%s\n\nUsage: weir %s [OPTIONS]%s%s\n", command->question, command->name,
@@ -89,6 +106,7 @@ void usage_write_command(FILE *stream, const cli_command *command) {
         (void)fputs("\nArguments:\n", stream);
         write_entry(stream, command->operands, command->operands_help, ENTRY_INDENT);
     }
+    write_actions(stream, command);
     write_options(stream, command);
     write_exits(stream, command);
 }

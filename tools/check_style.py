@@ -20,6 +20,9 @@ BANNED = ("strcpy strcat sprintf vsprintf strncpy strncat atoi atol atoll atof s
 # The library never prints, ends the process, reads its environment or starts another.
 BANNED_IN_LIBRARY = ("printf puts putchar perror exit _exit abort getenv secure_getenv setenv setlocale "
                      "system popen fork vfork posix_spawn execve execvp signal sigaction mmap").split()
+# Inputs are read by pread: a file that shrinks under a map kills the process. The search index is weir's own
+# file, replaced and never rewritten.
+MAY_CALL = {"src/sketch/search_index.c": {"mmap"}}
 LIBRARY_STREAMS = re.compile(r"\b(stdout|stderr|stdin)\b")
 # Folders whose numbers come from files: sizes are computed by base/checked.h before they reach an allocator.
 PARSERS = {"io", "format", "template", "tensor"}
@@ -82,7 +85,8 @@ def calls(code: str, names: list[str]) -> Iterator[tuple[int, str]]:
             yield number, match[1]
 
 
-def check_calls(code: str, top: str) -> Iterator[tuple[int, str]]:
+def check_calls(code: str, place: Path) -> Iterator[tuple[int, str]]:
+    top = place.parts[0]
     if top != "tests":  # tests work on their own literals
         for number, name in calls(code, BANNED):
             yield number, f"{name}() is banned"
@@ -92,7 +96,8 @@ def check_calls(code: str, top: str) -> Iterator[tuple[int, str]]:
     if top != "src":
         return
     for number, name in calls(code, BANNED_IN_LIBRARY):
-        yield number, f"{name}() has no place in the library"
+        if name not in MAY_CALL.get(place.as_posix(), ()):
+            yield number, f"{name}() has no place in the library"
     for number, line in enumerate(code.splitlines(), start=1):
         if LIBRARY_STREAMS.search(line):
             yield number, "the library does not know the standard streams"
@@ -118,8 +123,9 @@ def check_function_lengths(code: str) -> Iterator[tuple[int, str]]:
 
 def check_c_file(root: Path, path: Path, text: str) -> Iterator[tuple[int, str]]:
     code = blanked(text)
-    parts = path.relative_to(root).parts
-    yield from check_calls(code, parts[0])
+    place = path.relative_to(root)
+    parts = place.parts
+    yield from check_calls(code, place)
     if parts[0] == "src" and parts[1] in PARSERS:
         yield from check_raw_sizes(code)
     if parts[0] != "tests":  # a table of cases may be long

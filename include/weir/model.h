@@ -84,11 +84,11 @@ typedef struct weir_tensor {
     const char *stored_name; /**< of the tensor that it is, or is a part of, in the file */
     weir_role role;
     bool is_bias;
-    int32_t layer;  /**< -1 outside the layers */
-    int32_t expert; /**< -1 for what is not one expert's */
-    weir_dtype dtype;
-    uint64_t rows; /**< outputs; 1 for vectors */
-    uint64_t cols; /**< inputs, contiguous in the canonical order */
+    int32_t layer;    /**< -1 outside the layers */
+    int32_t expert;   /**< -1 for what is not one expert's */
+    weir_dtype dtype; /**< as stored; of a packed weight, that of its codes */
+    uint64_t rows;    /**< outputs; 1 for vectors */
+    uint64_t cols;    /**< inputs, contiguous in the canonical order */
 } weir_tensor;
 
 typedef struct weir_model weir_model;
@@ -101,7 +101,8 @@ typedef struct weir_model_options {
     { 0 }
 
 /**
- * Open a file or folder as a model; tensor data is not read.
+ * Open a file or folder as a model; tensor data is not read, but for the small tables that say how
+ * packed weights are meant (orders of groups, code books, shapes).
  *
  * @param[out] out  release with weir_model_free(); untouched on failure
  * @param options   NULL for defaults
@@ -130,7 +131,8 @@ WEIR_API const weir_claim *weir_model_claim(const weir_model *model, size_t inde
 
 /**
  * Read rows of one tensor as float32 in canonical order: fused tensors split, llama's q/k row
- * permutation undone, Conv1D turned to [outputs, inputs], Gemma's norm offset taken out.
+ * permutation undone, Conv1D turned to [outputs, inputs], Gemma's norm offset taken out, packed
+ * weights (GPTQ, AWQ, bitsandbytes, FP8 and integers with scales, MXFP4) dequantised.
  *
  * @param[out] out   row_count * cols floats
  * @return WEIR_OK; WEIR_ERR_ARG for rows outside; WEIR_ERR_UNSUPPORTED for an opaque dtype;

@@ -11,6 +11,7 @@
 #include "weir/diff.h"
 #include "weir/error.h"
 #include "weir/inspect.h"
+#include "weir/registry.h"
 #include "weir/trace.h"
 
 #ifdef __cplusplus
@@ -19,7 +20,7 @@ extern "C" {
 
 typedef enum weir_format {
     WEIR_FORMAT_TABLE, /**< for a person: verdict first */
-    WEIR_FORMAT_JSON,  /**< weir.inspect/1, weir.diff/1, weir.assess/1, weir.trace/1 */
+    WEIR_FORMAT_JSON,  /**< weir.inspect/1, weir.diff/1, weir.trace/1, weir.registry/1 ... */
 } weir_format;
 
 /** How text for a person may look. */
@@ -52,6 +53,10 @@ WEIR_API weir_code weir_report_assessment(FILE *stream, weir_format format, cons
 
 WEIR_API weir_code weir_report_trace(FILE *stream, weir_format format, const weir_style *style,
                                      const weir_trace *trace, weir_error *err);
+
+/** An entry's location is in the text for a person and never in JSON. */
+WEIR_API weir_code weir_report_registry(FILE *stream, weir_format format, const weir_style *style,
+                                        const weir_registry_listing *listing, weir_error *err);
 
 /** weir.error/1, the JSON answer when a call failed. */
 WEIR_API weir_code weir_report_error(FILE *stream, const weir_error *failure, weir_error *err);

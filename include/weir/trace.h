@@ -18,9 +18,11 @@ typedef struct weir_trace weir_trace;
 
 typedef struct weir_trace_options {
     const char *registry_path; /**< a registry to search, or NULL */
-    const char *base_folder;   /**< a folder of fingerprints (*.weirfp) to search, or NULL */
-    const char *base_path;     /**< a model to test against, whatever is known of it, or NULL */
-    const char *name;          /**< how results call the model; NULL for the last path component */
+    const char *
+        scratch; /**< where the registry's search index is made when its folder cannot be written */
+    const char *base_folder; /**< a folder of fingerprints (*.weirfp) to search, or NULL */
+    const char *base_path;   /**< a model to test against, whatever is known of it, or NULL */
+    const char *name;        /**< how results call the model; NULL for the last path component */
     const weir_callbacks *callbacks; /**< NULL for none */
     unsigned jobs;                   /**< threads; 0 for one per core; the result is the same */
     bool lenient;                    /**< accept what the reference libraries accept */

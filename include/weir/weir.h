@@ -12,6 +12,7 @@
 #include "weir/inspect.h"
 #include "weir/model.h"
 #include "weir/progress.h"
+#include "weir/registry.h"
 #include "weir/relation.h"
 #include "weir/report.h"
 #include "weir/sandbox.h"

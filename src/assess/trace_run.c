@@ -125,7 +125,8 @@ static weir_code search(weir_trace *trace, tracing *run, weir_error *err) {
         WEIR_TRY(add_base(run, options->base_path, err));
     }
     if (options->registry_path) {
-        WEIR_TRY(weir_registry_open(&run->registry, options->registry_path, NULL, err));
+        const weir_registry_options how_opened = {.scratch = options->scratch};
+        WEIR_TRY(weir_registry_open(&run->registry, options->registry_path, &how_opened, err));
         WEIR_TRY(registry_library(&libraries[count], run->registry, err));
         memcpy(trace->index_id, search_index_id(libraries[count].index), sizeof trace->index_id);
         count++;

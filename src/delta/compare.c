@@ -123,8 +123,8 @@ static weir_code merge_oldest(comparison *run, piece *oldest, weir_error *err) {
     }
     merge_piece(oldest);
     WEIR_TRY(hash_piece(run, oldest, err));
-    tell_progress(run, stored_bytes(oldest->job->model_dtype, oldest->count) +
-                           stored_bytes(oldest->job->base_dtype, oldest->count));
+    tell_progress(run, tensor_view_bytes(oldest->job->model, oldest->count) +
+                           tensor_view_bytes(oldest->job->base, oldest->count));
     return WEIR_OK;
 }
 
@@ -363,8 +363,8 @@ static weir_code order_rows(comparison *run, weir_error *err) {
                 (stored_order){.file = job.model->stored->file,
                                .offset = job.model->stored->offset + job.model->row_begin,
                                .row = i};
-            run->bytes_total += stored_bytes(job.base_dtype, job.elements) +
-                                stored_bytes(job.model_dtype, job.elements);
+            run->bytes_total += tensor_view_bytes(job.base, job.elements) +
+                                tensor_view_bytes(job.model, job.elements);
         }
     }
     qsort(run->order, run->order_count, sizeof *run->order, by_place);

@@ -218,18 +218,36 @@ void pair_job_classify(const pair_job *job) {
     tensor_delta *row = job->row;
     const weir_dtype_kind kind = weir_dtype_get(job->model_dtype)->kind;
     const bool is_whole_replay = job->is_replayable && row->replayed == row->stats.count;
+    const bool is_exact = kind == WEIR_DTYPE_KIND_FLOAT || job->is_packed;
     if (job->base_dtype == job->model_dtype) {
         row->change = row->bits_equal ? WEIR_CHANGE_IDENTICAL : WEIR_CHANGE_UNKNOWN;
-    } else if (is_whole_replay || (row->bits_equal && kind == WEIR_DTYPE_KIND_FLOAT)) {
+    } else if (is_whole_replay || (row->bits_equal && is_exact)) {
         row->change = kind == WEIR_DTYPE_KIND_BLOCK ? WEIR_CHANGE_QUANTISED : WEIR_CHANGE_CAST;
     } else {
         row->change = WEIR_CHANGE_UNKNOWN;
     }
-    if (kind != WEIR_DTYPE_KIND_BLOCK && row->rounding_dd == 0) {
+    if (job->model->packed) {
+        row->rounding_dd = (double)NAN;
+    } else if (kind != WEIR_DTYPE_KIND_BLOCK && row->rounding_dd == 0) {
         row->rounding_dd = ulp_rounding_dd(row, job->model_dtype);
     } else if (kind == WEIR_DTYPE_KIND_BLOCK && !convert_can_write(job->model_dtype)) {
         row->rounding_dd = (double)NAN;
     }
+}
+
+/* As many elements of whole rows as make a piece; more where the rows of a side are columns as
+ * stored, of which a piece would take slivers. */
+static uint64_t whole_rows(const tensor_view *base, const tensor_view *model) {
+    const uint64_t cols = model->base.cols ? model->base.cols : 1;
+    uint64_t rows = PIECE_ELEMENTS / cols ? PIECE_ELEMENTS / cols : 1;
+    const tensor_view *const sides[] = {base, model};
+    for (size_t i = 0; i < 2; i++) {
+        const uint64_t wanted =
+            sides[i]->packed ? packed_rows_at_once(sides[i]->packed, ROW_ELEMENTS_MAX) : 1;
+        rows = wanted > rows ? wanted : rows;
+    }
+    rows = rows < model->base.rows || model->base.rows == 0 ? rows : model->base.rows;
+    return cols * rows;
 }
 
 pair_job pair_job_of(weir_diff *diff, tensor_delta *row) {
@@ -243,8 +261,12 @@ pair_job pair_job_of(weir_diff *diff, tensor_delta *row) {
                     .elements = model->base.rows * model->base.cols};
     const bool is_opaque = weir_dtype_get(job.base_dtype)->kind == WEIR_DTYPE_KIND_OPAQUE ||
                            weir_dtype_get(job.model_dtype)->kind == WEIR_DTYPE_KIND_OPAQUE;
-    job.is_replayable =
-        job.base_dtype != job.model_dtype && convert_can_write(job.model_dtype) && !is_opaque;
+    /* Packers choose scales by rules of their own, so packing is not re-derived. Nor is anything
+     * from a packed base: whether that base could be re-derived in turn, which would leave the
+     * direction open, is not known. */
+    job.is_packed = base->packed || model->packed;
+    job.is_replayable = job.base_dtype != job.model_dtype && convert_can_write(job.model_dtype) &&
+                        !is_opaque && !job.is_packed;
     job.is_reversible = job.is_replayable && convert_can_write(job.base_dtype);
     job.is_flat = tensor_view_is_plain(base) && tensor_view_is_plain(model) && base->offset == 0 &&
                   model->offset == 0;
@@ -254,9 +276,7 @@ pair_job pair_job_of(weir_diff *diff, tensor_delta *row) {
         tensor_view_range(model, 0, model->base.rows, &job.model_offset, &bytes);
         job.piece_elements = PIECE_ELEMENTS;
     } else {
-        const uint64_t cols = model->base.cols ? model->base.cols : 1;
-        const uint64_t rows = PIECE_ELEMENTS / cols;
-        job.piece_elements = cols * (rows ? rows : 1);
+        job.piece_elements = whole_rows(base, model);
     }
     return job;
 }

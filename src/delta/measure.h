@@ -39,7 +39,8 @@ typedef struct pair_job {
     const tensor_view *model;
     weir_dtype base_dtype;
     weir_dtype model_dtype;
-    bool is_flat; /* both sides store the same order in one range */
+    bool is_packed; /* a side is codes that other tensors scale */
+    bool is_flat;   /* both sides store the same order in one range */
     bool is_replayable;
     bool is_reversible; /* the base's dtype can be re-derived too, and would say which came first */
     atomic_bool is_one_way; /* set by the first piece that is not reversed: the rest need not try */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file result_json.h  The JSON of each result: weir.inspect/1, weir.diff/1, weir.trace/1. */
+/** @file result_json.h  The JSON of each result: weir.inspect/1, weir.diff/1, weir.trace/1,
+ * fingerprints. */
 #ifndef WEIR_EVIDENCE_RESULT_JSON_H
 #define WEIR_EVIDENCE_RESULT_JSON_H
 
 #include "io/json_writer.h"
+#include "sketch/fingerprint.h"
 #include "weir/diff.h"
 #include "weir/inspect.h"
 #include "weir/trace.h"
@@ -12,6 +14,9 @@
 void inspection_write_json(json_writer *json, const weir_inspection *inspection);
 void diff_write_json(json_writer *json, const weir_diff *diff);
 void trace_write_json(json_writer *json, const weir_trace *trace);
+
+/** A fingerprint, part of weir.registry/1. */
+void fingerprint_write_json(json_writer *json, const fingerprint *sketch);
 
 /** A member of any type, in one line. */
 void json_member_string(json_writer *json, const char *key, const char *value);

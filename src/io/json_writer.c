@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
@@ -138,6 +139,23 @@ void json_double(json_writer *json, double value) {
     }
     begin_value(json);
     (void)fprintf(json->stream, "%.6g", value == 0 ? 0.0 : value); /* no "-0" */
+}
+
+void json_float(json_writer *json, float value) {
+    enum { DIGITS_ENOUGH = 9 };
+    char text[32] = "0"; /* no "-0" */
+    if (!isfinite(value)) {
+        json_null(json);
+        return;
+    }
+    begin_value(json);
+    for (int digits = 6; value != 0 && digits <= DIGITS_ENOUGH; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) {
+            break;
+        }
+    }
+    (void)fputs(text, json->stream);
 }
 
 void json_bool(json_writer *json, bool value) {

@@ -37,6 +37,7 @@ void json_string(json_writer *json, const char *value); /**< NULL writes null */
 void json_uint(json_writer *json, uint64_t value);
 void json_int(json_writer *json, int64_t value);
 void json_double(json_writer *json, double value); /**< 6 significant digits */
+void json_float(json_writer *json, float value);   /**< as many as bring back the same float */
 void json_bool(json_writer *json, bool value);
 void json_null(json_writer *json);
 

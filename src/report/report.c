@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "evidence/result_json.h"
 #include "io/json_writer.h"
+#include "registry/registry.h"
 #include "report/tables.h"
 
 weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) {
@@ -106,6 +107,19 @@ weir_code weir_report_trace(FILE *stream, weir_format format, const weir_style *
     bool is_short = false;
     const paint out = painter(stream, style, &is_short);
     trace_print(&out, trace);
+    return finish(stream, is_short, err);
+}
+
+weir_code weir_report_registry(FILE *stream, weir_format format, const weir_style *style,
+                               const weir_registry_listing *listing, weir_error *err) {
+    if (format == WEIR_FORMAT_JSON) {
+        json_writer json = json_writer_init(stream);
+        registry_write_json(&json, listing);
+        return json_writer_finish(&json, err);
+    }
+    bool is_short = false;
+    const paint out = painter(stream, style, &is_short);
+    registry_print(&out, listing);
     return finish(stream, is_short, err);
 }
 

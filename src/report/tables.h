@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "report/paint.h"
+#include "weir/registry.h"
 
 /** One inspection: verdict line, then what it is, claims, findings, files. */
 void inspection_print(const paint *out, const weir_inspection *inspection);
@@ -17,6 +18,9 @@ void assessment_print(const paint *out, const weir_assessment *assessment);
 
 /** One trace: verdict line, candidates, layers, the test and its power. */
 void trace_print(const paint *out, const weir_trace *trace);
+
+/** What was asked of a registry. */
+void registry_print(const paint *out, const weir_registry_listing *listing);
 
 /* Pieces that more than one of them prints. */
 

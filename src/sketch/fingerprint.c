@@ -271,7 +271,7 @@ static weir_code make_block(worker *own, making *run, size_t index, weir_error *
 /* --- all blocks --- */
 
 static void keep_failure(making *run, size_t index, weir_code code, const weir_error *failure) {
-#pragma omp critical(fingerprint_failure)
+#pragma omp critical
     if (run->code == WEIR_OK || index < run->failed_at) {
         run->code = code;
         run->failed_at = index;

@@ -15,7 +15,10 @@
 #include "sketch/index_map.h"
 #include "sketch/index_rank.h"
 
-enum { PIECE_LEADERS = 1024 };
+enum {
+    PIECE_LEADERS = 1024,
+    PIECES_A_THREAD = 16, /* fewer are scanned before another thread has started */
+};
 
 typedef enum part { UNIT, TOKEN, PART_KINDS } part;
 
@@ -119,7 +122,8 @@ static weir_code make_pieces(search *run, const hot_code *code, weir_error *err)
 
 static weir_code make_lists(search *run, size_t wanted, unsigned jobs, weir_error *err) {
     int threads = threads_wanted(jobs);
-    threads = (size_t)threads < run->piece_count ? threads : (int)run->piece_count;
+    const size_t useful = 1 + run->piece_count / PIECES_A_THREAD;
+    threads = (size_t)threads < useful ? threads : (int)useful;
     run->threads = threads > 1 ? threads_startable(threads) : 1;
     const size_t lists = (size_t)run->threads * PART_KINDS;
     run->lists = calloc(lists, sizeof *run->lists);

@@ -174,6 +174,7 @@ static part_list split_outputs(const role_pattern *pattern, uint64_t outputs,
     case ROLE_LAYOUT_EXPERTS_GATE_UP:
         return gate_up_parts(pattern->role, outputs);
     case ROLE_LAYOUT_EXPERTS_PAIRS:
+    case ROLE_LAYOUT_EXPERTS_ROW_PAIRS:
         return pair_parts(pattern->role, outputs);
     }
     return (part_list){0};
@@ -188,7 +189,8 @@ static bool is_turned(role_layout layout) {
 
 static bool is_stacked(role_layout layout) {
     return layout == ROLE_LAYOUT_EXPERTS || layout == ROLE_LAYOUT_EXPERTS_TURNED ||
-           layout == ROLE_LAYOUT_EXPERTS_GATE_UP || layout == ROLE_LAYOUT_EXPERTS_PAIRS;
+           layout == ROLE_LAYOUT_EXPERTS_GATE_UP || layout == ROLE_LAYOUT_EXPERTS_PAIRS ||
+           layout == ROLE_LAYOUT_EXPERTS_ROW_PAIRS;
 }
 
 /* The first slab and how many there are. @return false when the rank is not the layout's */

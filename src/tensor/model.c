@@ -2,7 +2,8 @@
 /**
  * @file model.c  The tensors of a checkpoint under canonical names.
  *
- * Each stored tensor is looked up in the role table and split into views. Names are unique in the
+ * Each stored tensor, or each group of them that is one packed weight, is looked up in the role
+ * table and split into views. Names are unique in the
  * end: of two stored tensors that would be the same canonical one the first keeps the name, the
  * other stays whole under its stored name, which is a finding; and where even stored names meet (in
  * two files of a folder) the later one gets "#" and its index.
@@ -20,6 +21,7 @@
 #include "tensor/adapter.h"
 #include "tensor/layout.h"
 #include "tensor/model.h"
+#include "tensor/packed_views.h"
 #include "tensor/role_table.h"
 
 enum { NAME_SHOWN_BYTES_MAX = 256 };
@@ -41,24 +43,34 @@ typedef struct tally {
     const stored_tensor *first;
 } tally;
 
+/* What a stored tensor is, besides what its name says. */
+typedef struct stored_state {
+    const packed_tensor *packed; /* of which it is the codes; NULL for other tensors */
+    bool is_refused;             /* codes that cannot be read */
+    bool is_demoted;             /* its canonical names were taken */
+    bool is_absorbed;            /* part of a packed weight that has views */
+} stored_state;
+
 /* What is needed only while a model is built. */
 typedef struct build {
     weir_model *model;
     role_index own; /* of the architecture's family; empty when it is not known */
     role_index merged;
-    const char **stored_names; /* sorted */
-    bool *demoted;             /* by index of the stored tensor: its canonical names were taken */
+    const stored_tensor **by_name; /* sorted */
+    stored_state *states;          /* by index of the stored tensor */
     tally taken;
     tally misfit;
     tally codes;
+    tally contradicted;
+    const char *codes_why; /* of the first */
     bool all_known;
 } build;
 
 static void build_release_cleanup(build *work) {
     role_index_release(&work->own);
     role_index_release(&work->merged);
-    free(work->demoted);
-    free(work->stored_names);
+    free(work->states);
+    free(work->by_name);
 }
 
 static void count_in(tally *counts, const stored_tensor *stored) {
@@ -105,54 +117,56 @@ static weir_code name_views(build *work, size_t begin, const char *part, weir_er
 
 /* --- views --- */
 
-static int compare_texts(const void *left, const void *right) {
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
+/* Of equal names, in the order of the table. */
+static int compare_stored(const void *left, const void *right) {
+    const stored_tensor *const a = *(const stored_tensor *const *)left;
+    const stored_tensor *const b = *(const stored_tensor *const *)right;
+    const int order = strcmp(a->name, b->name);
+    return order ? order : (a > b) - (a < b);
 }
 
-static weir_code sort_stored_names(build *work, weir_error *err) {
+static int compare_to_stored(const void *name, const void *stored) {
+    return strcmp(name, (*(const stored_tensor *const *)stored)->name);
+}
+
+static weir_code sort_stored(build *work, weir_error *err) {
     const tensor_table *const table = &work->model->from->tensors;
-    work->stored_names = checked_alloc(table->count, sizeof *work->stored_names);
-    if (!work->stored_names) {
+    work->by_name = checked_alloc(table->count, sizeof *work->by_name);
+    work->states = calloc(table->count + 1, sizeof *work->states);
+    if (!work->by_name || !work->states) {
         return weir_fail_nomem(err);
     }
     for (size_t i = 0; i < table->count; i++) {
-        work->stored_names[i] = table->items[i].name;
+        work->by_name[i] = &table->items[i];
     }
-    qsort(work->stored_names, table->count, sizeof *work->stored_names, compare_texts);
+    qsort(work->by_name, table->count, sizeof *work->by_name, compare_stored);
     return WEIR_OK;
 }
 
 static bool stored_name_exists(const void *context, const char *name) {
     const build *const work = context;
-    return bsearch(&name, work->stored_names, work->model->from->tensors.count,
-                   sizeof *work->stored_names, compare_texts) != NULL;
+    return bsearch(name, work->by_name, work->model->from->tensors.count, sizeof *work->by_name,
+                   compare_to_stored) != NULL;
 }
 
-/*
- * Whether a tensor holds codes whose scale is a tensor of its own: FP8 of deepseek and
- * compressed-tensors, 8 and 4 bits of bitsandbytes. Read as numbers they would differ from every
- * honest copy in bfloat16.
- */
-static bool is_codes(const build *work, const stored_tensor *stored) {
-    static const char weight[] = ".weight";
-    static const char *const beside[] = {".weight_scale_inv", ".weight_scale", ".weight.absmax",
-                                         ".SCB", ".scales"};
-    char name[TENSOR_NAME_BYTES_MAX + 32];
-    const size_t len = strlen(stored->name);
-    const bool wide = stored->dtype <= WEIR_DTYPE_BF16 || stored->dtype == WEIR_DTYPE_I64 ||
-                      stored->dtype >= WEIR_DTYPE_Q4_0;
-    if (wide || len < sizeof weight || len > TENSOR_NAME_BYTES_MAX ||
-        strcmp(stored->name + len - (sizeof weight - 1), weight) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-        memcpy(name, stored->name, len);
-        memcpy(name + len - (sizeof weight - 1), beside[i], strlen(beside[i]) + 1);
-        if (stored_name_exists(work, name)) {
-            return true;
+static weir_code find_packed(build *work, weir_error *err) {
+    const checkpoint *const from = work->model->from;
+    const packed_search in = {
+        .from = from, .by_name = work->by_name, .memory = &work->model->memory};
+    for (size_t i = 0; i < from->tensors.count; i++) {
+        const stored_tensor *const stored = &from->tensors.items[i];
+        const char *why;
+        WEIR_TRY(packed_find(&work->states[i].packed, &why, &in, stored, err));
+        if (why) {
+            work->codes_why = work->codes.count == 0 ? why : work->codes_why;
+            work->states[i].is_refused = true;
+            count_in(&work->codes, stored);
+        } else if (work->states[i].packed &&
+                   packed_contradicts(work->states[i].packed, &from->claims)) {
+            count_in(&work->contradicted, stored);
         }
     }
-    return false;
+    return WEIR_OK;
 }
 
 static bool find_role(build *work, role_match *out, const char *stored_name) {
@@ -177,15 +191,12 @@ static weir_code add_whole(build *work, const stored_tensor *stored, weir_role r
 static weir_code add_stored(build *work, const stored_tensor *stored, weir_error *err) {
     view_list *const views = &work->model->views;
     const size_t begin = views->count;
+    const stored_state *const state = &work->states[stored_index_of(work, stored)];
     adapter_name parsed = {.role = WEIR_ROLE_UNKNOWN};
     role_match match;
-    if (adapter_name_parse(&parsed, stored->name) || work->demoted[stored_index_of(work, stored)] ||
-        !find_role(work, &match, stored->name)) {
+    if (adapter_name_parse(&parsed, stored->name) || state->is_demoted || state->is_refused ||
+        state->packed || !find_role(work, &match, stored->name)) {
         return add_whole(work, stored, parsed.role, err);
-    }
-    if (is_codes(work, stored)) {
-        count_in(&work->codes, stored);
-        return add_whole(work, stored, WEIR_ROLE_UNKNOWN, err);
     }
     bool fits = false;
     WEIR_TRY(layout_split(views, &fits, stored, &match, &work->model->from->shape, err));
@@ -196,15 +207,44 @@ static weir_code add_stored(build *work, const stored_tensor *stored, weir_error
     return name_views(work, begin, match.pattern->part, err);
 }
 
+/* The views of a packed weight whose role is known; its stored tensors have none of their own then.
+ */
+static weir_code add_packed(build *work, const stored_tensor *stored, weir_error *err) {
+    const stored_state *const state = &work->states[stored_index_of(work, stored)];
+    view_list *const views = &work->model->views;
+    const size_t begin = views->count;
+    role_match match;
+    if (!state->packed || state->is_demoted || !find_role(work, &match, state->packed->name)) {
+        return WEIR_OK;
+    }
+    bool fits = false;
+    WEIR_TRY(packed_split(views, &fits, state->packed, &match, &work->model->from->shape, err));
+    if (!fits) {
+        count_in(&work->misfit, stored);
+        return WEIR_OK;
+    }
+    for (size_t i = 0; i < state->packed->member_count; i++) {
+        work->states[stored_index_of(work, state->packed->members[i])].is_absorbed = true;
+    }
+    return name_views(work, begin, match.pattern->part, err);
+}
+
 static weir_code add_all(build *work, weir_error *err) {
     const checkpoint *const from = work->model->from;
     view_list *const views = &work->model->views;
     views->count = 0;
     work->all_known = true;
     work->misfit = (tally){0};
-    work->codes = (tally){0};
     for (size_t i = 0; i < from->tensors.count; i++) {
-        WEIR_TRY(add_stored(work, &from->tensors.items[i], err));
+        work->states[i].is_absorbed = false;
+    }
+    for (size_t i = 0; i < from->tensors.count; i++) {
+        WEIR_TRY(add_packed(work, &from->tensors.items[i], err));
+    }
+    for (size_t i = 0; i < from->tensors.count; i++) {
+        if (!work->states[i].is_absorbed) {
+            WEIR_TRY(add_stored(work, &from->tensors.items[i], err));
+        }
     }
     for (size_t i = 0; i < views->count; i++) {
         const uint32_t file = views->items[i].stored->file;
@@ -247,9 +287,9 @@ static void mark_taken(build *work, tensor_view *const *sorted) {
     for (size_t i = 1; i < work->model->views.count; i++) {
         const weir_tensor *const tensor = &sorted[i]->base;
         const size_t index = stored_index_of(work, sorted[i]->stored);
-        if (!keeps_stored_name(tensor->role) && !work->demoted[index] &&
+        if (!keeps_stored_name(tensor->role) && !work->states[index].is_demoted &&
             strcmp(tensor->name, sorted[i - 1]->base.name) == 0) {
-            work->demoted[index] = true;
+            work->states[index].is_demoted = true;
             count_in(&work->taken, sorted[i]->stored);
         }
     }
@@ -326,20 +366,48 @@ static weir_code index_names(weir_model *model, weir_error *err) {
     return WEIR_OK;
 }
 
+/* `where` keeps the place's text for as long as the finding is needed. */
+static weir_finding finding_of(const checkpoint *from, const tally *counts, const char *id,
+                               place *where) {
+    const uint32_t file = counts->first->file;
+    *where = at_tensor(counts->first->name);
+    return (weir_finding){.id = id,
+                          .severity = WEIR_SEVERITY_LOW,
+                          .verdict = WEIR_VERDICT_CLEAN,
+                          .file = file < from->file_count ? from->files[file].path : NULL,
+                          .at = where->text};
+}
+
 static void report_tally(weir_findings *findings, const checkpoint *from, const tally *counts,
                          const char *id, const char *what) {
     if (counts->count == 0) {
         return;
     }
-    const uint32_t file = counts->first->file;
-    const place where = at_tensor(counts->first->name);
-    const weir_finding finding = {.id = id,
-                                  .severity = WEIR_SEVERITY_LOW,
-                                  .verdict = WEIR_VERDICT_CLEAN,
-                                  .file = file < from->file_count ? from->files[file].path : NULL,
-                                  .at = where.text};
+    place where;
+    const weir_finding finding = finding_of(from, counts, id, &where);
     findings_add(findings, &finding, "%" PRIu64 " %s, this one first; compared by stored name",
                  counts->count, what);
+}
+
+static void report_packed(weir_findings *findings, const build *work) {
+    const checkpoint *const from = work->model->from;
+    place where;
+    if (work->codes.count > 0) {
+        const weir_finding finding =
+            finding_of(from, &work->codes, "tensor-scaled-elsewhere", &where);
+        findings_add(findings, &finding,
+                     "%" PRIu64 " tensors hold codes that cannot be read as numbers, this one "
+                     "first (%s); compared by stored name",
+                     work->codes.count, work->codes_why);
+    }
+    if (work->contradicted.count > 0) {
+        const weir_finding finding =
+            finding_of(from, &work->contradicted, "quantization-config-differs", &where);
+        findings_add(findings, &finding,
+                     "%" PRIu64 " packed tensors have other bits or another group size than the "
+                     "configuration says, this one first; the shapes are believed",
+                     work->contradicted.count);
+    }
 }
 
 /* llama.cpp uses the embedding wherever a file has no output tensor. */
@@ -366,11 +434,8 @@ static weir_code build_model(weir_model *model, weir_findings *findings, weir_er
         WEIR_TRY(role_index_build(&work.own, family, err));
     }
     WEIR_TRY(role_index_build(&work.merged, NULL, err));
-    WEIR_TRY(sort_stored_names(&work, err));
-    work.demoted = calloc(from->tensors.count + 1, sizeof *work.demoted);
-    if (!work.demoted) {
-        return weir_fail_nomem(err);
-    }
+    WEIR_TRY(sort_stored(&work, err));
+    WEIR_TRY(find_packed(&work, err));
     WEIR_TRY(add_all(&work, err));
     WEIR_TRY(make_unique(&work, err));
     if (model->views.count > 0) {
@@ -381,8 +446,7 @@ static weir_code build_model(weir_model *model, weir_findings *findings, weir_er
                  "tensors have a role that another tensor has already");
     report_tally(findings, from, &work.misfit, "tensor-layout-unknown",
                  "tensors have a shape that does not fit their role");
-    report_tally(findings, from, &work.codes, "tensor-scaled-elsewhere",
-                 "tensors hold codes whose scales are other tensors");
+    report_packed(findings, &work);
     model->has_known_roles = family && work.all_known;
     model->head_is_tied = head_is_tied(model, family);
     return WEIR_OK;

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "format/checkpoint.h"
+#include "tensor/packed.h"
 #include "weir/model.h"
 
 WEIR_DEFINE_CLEANUP(weir_model *, weir_model_free)
@@ -18,6 +19,8 @@ WEIR_DEFINE_CLEANUP(weir_model *, weir_model_free)
  *               h head_rows + p head_rows / 2 + j  stands at  h head_rows + 2 j + p  (p is 0 or 1)
  * transposed: the stored array is [cols, stored_cols] and canonical row r is its column s(r).
  * by_element: a vector (rows is 1) whose element c is stored element s(c).
+ * packed: the stored array is the matrix that `packed` stands for; `stored` is its codes, and the
+ * dtype of the view is theirs.
  */
 typedef struct tensor_view {
     weir_tensor base;
@@ -33,6 +36,7 @@ typedef struct tensor_view {
     bool transposed;
     bool by_element; /**< implies strided or rope; a straight vector is an ordinary row */
     float offset;    /**< added to every number read (Gemma in GGUF: -1) */
+    const packed_tensor *packed; /**< NULL: the stored numbers are the numbers */
 } tensor_view;
 
 /**
@@ -79,6 +83,9 @@ bool tensor_view_is_plain(const tensor_view *view);
  * heads of equal size.
  */
 bool tensor_view_same_order(const tensor_view *a, const tensor_view *b);
+
+/** Stored bytes that `elements` numbers of a view take; of a packed one, those of its codes. */
+uint64_t tensor_view_bytes(const tensor_view *view, uint64_t elements);
 
 /** Byte range of the rows of a plain view, or of all rows of a rope-permuted one. */
 void tensor_view_range(const tensor_view *view, uint64_t row_begin, uint64_t row_count,

@@ -31,8 +31,9 @@ typedef enum role_layout {
     ROLE_LAYOUT_GATE_UP,        /**< rows of gate, then of up */
     ROLE_LAYOUT_EXPERTS,        /**< [experts, outputs, inputs] */
     ROLE_LAYOUT_EXPERTS_TURNED, /**< [experts, inputs, outputs] */
-    ROLE_LAYOUT_EXPERTS_GATE_UP, /**< [experts, gate then up, inputs] */
-    ROLE_LAYOUT_EXPERTS_PAIRS,   /**< [experts, inputs, outputs]: gate and up outputs alternate */
+    ROLE_LAYOUT_EXPERTS_GATE_UP,   /**< [experts, gate then up, inputs] */
+    ROLE_LAYOUT_EXPERTS_PAIRS,     /**< [experts, inputs, outputs]: gate and up outputs alternate */
+    ROLE_LAYOUT_EXPERTS_ROW_PAIRS, /**< [experts, outputs, inputs]: likewise; of packed experts */
 } role_layout;
 
 typedef struct role_pattern {

@@ -24,14 +24,14 @@ enum {
 };
 
 bool tensor_view_is_plain(const tensor_view *view) {
-    return view->group_rows == 0 && view->head_rows == 0 && !view->transposed &&
+    return view->group_rows == 0 && view->head_rows == 0 && !view->transposed && !view->packed &&
            !(view->offset < 0.0F || view->offset > 0.0F);
 }
 
 bool tensor_view_same_order(const tensor_view *a, const tensor_view *b) {
     if (a->base.rows != b->base.rows || a->base.cols != b->base.cols ||
         a->by_element != b->by_element || a->transposed || b->transposed || a->group_rows ||
-        b->group_rows) {
+        b->group_rows || a->packed || b->packed) {
         return false;
     }
     return a->head_rows == b->head_rows;
@@ -50,6 +50,14 @@ void tensor_view_range(const tensor_view *view, uint64_t row_begin, uint64_t row
     const uint64_t count = row_count * view->base.cols;
     *offset = view->stored->offset + first / info->block_elements * info->block_bytes;
     *bytes = count / info->block_elements * info->block_bytes;
+}
+
+uint64_t tensor_view_bytes(const tensor_view *view, uint64_t elements) {
+    if (view->packed) {
+        return elements / 8 * view->packed->bits + elements % 8 * view->packed->bits / 8;
+    }
+    const weir_dtype_info *const info = weir_dtype_get(view->base.dtype);
+    return elements / info->block_elements * info->block_bytes;
 }
 
 void view_scratch_release(view_scratch *scratch) {
@@ -267,9 +275,30 @@ static weir_code read_transposed(const tensor_view *view, uint64_t begin, uint64
     return WEIR_OK;
 }
 
+/* Runs of canonical rows that are rows of the packed matrix in order. */
+static weir_code read_packed(const tensor_view *view, uint64_t begin, uint64_t count, float *out,
+                             weir_error *err) {
+    const uint64_t rows_before = view->first_element / view->base.cols; /* of other experts */
+    while (count > 0) {
+        const uint64_t first = place_of(view, begin);
+        uint64_t run = 1;
+        while (run < count && place_of(view, begin + run) == first + run) {
+            run++;
+        }
+        WEIR_TRY(packed_read(view->packed, rows_before + first, run, out, err));
+        begin += run;
+        count -= run;
+        out += run * view->base.cols;
+    }
+    return WEIR_OK;
+}
+
 static weir_code read_stored(const tensor_view *view, uint64_t begin, uint64_t count, float *out,
                              const view_scratch *scratch, weir_error *err) {
     const uint64_t cols = view->base.cols;
+    if (view->packed) {
+        return read_packed(view, begin, count, out, err);
+    }
     if (view->transposed) {
         return read_transposed(view, begin, count, out, scratch, err);
     }
@@ -297,10 +326,11 @@ static weir_code check_request(const tensor_view *view, uint64_t row_begin, uint
     }
     uint64_t elements;
     const uint64_t block = weir_dtype_get(base->dtype)->block_elements;
-    const bool readable =
-        convert_can_read(base->dtype) && checked_mul_u64(&elements, row_count, base->cols) &&
-        elements <= SIZE_MAX / sizeof(float) &&
-        (base->cols % block == 0 || (row_count == base->rows && elements % block == 0));
+    const bool readable = (view->packed || convert_can_read(base->dtype)) &&
+                          checked_mul_u64(&elements, row_count, base->cols) &&
+                          elements <= SIZE_MAX / sizeof(float) &&
+                          (view->packed || base->cols % block == 0 ||
+                           (row_count == base->rows && elements % block == 0));
     if (!readable) {
         return weir_fail(err, WEIR_ERR_UNSUPPORTED, weir_source_name(view->source),
                          at_tensor(base->name).text, "a dtype whose numbers weir reads", "%s",

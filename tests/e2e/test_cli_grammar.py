@@ -45,7 +45,7 @@ def test_each_topic_has_help(weir: Weir, topic: str) -> None:
     [
         (["inspct", "x"], "did you mean 'inspect'?"),
         (["zzzzzz"], "no verb 'zzzzzz'"),
-        (["trace", "x"], "'trace' is not in this version"),
+        (["probe", "x"], "'probe' is not in this version"),
         (["--json", "inspect"], "options follow the verb"),
         (["inspect"], "inspect needs MODEL..."),
         (["diff", "a"], "diff needs BASE MODEL"),

@@ -57,6 +57,10 @@ class Layers(Tree):
         self.accept("src/policy/a.c", '#include "evidence/fact.h"\n')
         self.refuse("src/policy/b.c", '#include "delta/compare.h"\n')
 
+    def test_what_stands_on_policy_includes_what_policy_stands_on(self) -> None:
+        self.accept("src/registry/a.c", '#include "sketch/fingerprint.h"\n#include "io/digest.h"\n')
+        self.refuse("src/registry/b.c", '#include "attest/log.h"\n')
+
     def test_a_public_header_of_a_folder_above_is_refused(self) -> None:
         self.refuse("src/tensor/a.c", '#include "weir/diff.h"\n')
 
@@ -91,6 +95,11 @@ class Style(Tree):
 
     def test_a_printing_library_is_found(self) -> None:
         self.refuse("src/io/a.c", SPDX + 'void f(void) {\n    printf("a");\n}\n', "printf()")
+
+    def test_a_map_is_found_but_of_the_search_index(self) -> None:
+        text = SPDX + "void *f(void) {\n    return mmap(0, 1, 0, 0, 0, 0);\n}\n"
+        self.accept("src/sketch/search_index.c", text)
+        self.refuse("src/sketch/library.c", text, "mmap()")
 
     def test_a_raw_size_is_found(self) -> None:
         self.refuse("src/format/a.c", SPDX + "void *f(long n) {\n    return malloc(n * 8);\n}\n", "checked.h")

@@ -265,7 +265,7 @@ static void codes_whose_scale_stands_elsewhere_are_not_read_as_numbers(void **st
     const uint64_t dims[] = {4, 4};
     fixture_open(&from, "llama", "safetensors");
     fixture_add(&from, "model.layers.0.mlp.up_proj.weight", WEIR_DTYPE_F8_E4M3, dims, 2, NULL);
-    fixture_add_f32(&from, "model.layers.0.mlp.up_proj.weight_scale_inv", 1, 1, NULL);
+    fixture_add_f32(&from, "model.layers.0.mlp.up_proj.weight_scale_inv", 1, 5, NULL);
     fixture_add(&from, "model.layers.0.mlp.gate_proj.weight", WEIR_DTYPE_U8, dims, 2, NULL);
     fixture_add_f32(&from, "model.layers.0.mlp.gate_proj.weight.absmax", 1, 1, NULL);
     fixture_add(&from, "model.layers.0.mlp.down_proj.weight", WEIR_DTYPE_F8_E4M3, dims, 2, NULL);
