@@ -47,7 +47,7 @@ def weights(model: Path) -> list[Path]:
 def by_weir(weir: Path, model: Path, base: Path, runs: int) -> Answer:
     """Both sides counted: base is added to an empty registry, then the model is traced in it."""
     with tempfile.TemporaryDirectory() as folder:
-        registry = ["--registry", f"{folder}/registry"]
+        registry = ["--registry", f"{folder}/registry.db"]
         add = [str(weir), "registry", "add", *registry, str(base)]
         added = repeated(add, runs, before=lambda: [path.unlink() for path in Path(folder).iterdir()])
         trace = [str(weir), "trace", *registry, str(model)]

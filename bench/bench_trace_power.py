@@ -46,7 +46,7 @@ def weir(program: Path, *arguments: str) -> dict:
 class Bench:
     def __init__(self, program: Path, folder: Path, ancestors: int, trials: int) -> None:
         self.program, self.folder, self.ancestors, self.trials = program, folder, ancestors, trials
-        self.registry = folder / "registry"
+        self.registry = folder / "registry.db"
 
     def fill(self) -> None:
         for kind in [(width, depth) for width in WIDTHS for depth in DEPTHS]:

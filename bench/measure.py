@@ -50,13 +50,15 @@ def measured(command: list[str], environment: dict[str, str] | None = None) -> R
         return Run(process.returncode, wall, cpu, peak, read, out.read(), err.read())
 
 
-def repeated(command: list[str], count: int, before: Callable[[], object] | None = None) -> list[Run]:
+def repeated(
+    command: list[str], count: int, before: Callable[[], object] | None = None, environment: dict[str, str] | None = None
+) -> list[Run]:
     """One run that is not counted, then `count` that are; `before` is called ahead of each, untimed."""
     runs = []
     for _ in range(count + 1):
         if before:
             before()
-        runs.append(measured(command))
+        runs.append(measured(command, environment))
     failed = next((run for run in runs if run.status), None)
     if failed:
         raise SystemExit(f"{' '.join(command)}: exit {failed.status}\n{failed.errors}")
