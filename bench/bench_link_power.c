@@ -29,10 +29,9 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {256, 2, true},   {256, 6, true},   {256, 16, true},   {256, 32, true},
-    {1024, 2, true},  {1024, 6, true},  {1024, 16, true},  {1024, 32, true},
-    {4096, 2, true},  {4096, 6, true},  {4096, 16, true},  {4096, 32, true},
-    {1024, 2, false}, {1024, 6, false}, {1024, 16, false}, {1024, 32, false},
+    {256, 2, true},   {256, 6, true},    {256, 16, true},   {256, 32, true}, {1024, 2, true},
+    {1024, 6, true},  {1024, 16, true},  {1024, 32, true},  {4096, 6, true}, {1024, 2, false},
+    {1024, 6, false}, {1024, 16, false}, {1024, 32, false},
 };
 
 /* Rows of one block of an ancestor and of its child, and what coding them needs. */
