@@ -4,8 +4,8 @@
  * searches.
  *
  * A registry is one SQLite file. It keeps no weights: of every model a name, what its files claim,
- * and a fingerprint of some 20 KB. A removed entry stays as a record with its reason and is
- * searched no more; adding the same model again makes a new record.
+ * and a fingerprint of at most 40 KB for 32 layers. A removed entry stays as a record with its
+ * reason and is searched no more; adding the same model again makes a new record.
  *
  * Every change is one transaction. When a call has returned WEIR_OK its change is on the disk, and
  * a process or a machine that dies in the middle of a call leaves the registry as it was before it.
@@ -49,12 +49,13 @@ typedef struct weir_registry_options {
 #define WEIR_REGISTRY_OPTIONS_INIT                                                                 \
     { 0 }
 
-/** One model. Texts are printable and borrowed from what the entry came from. */
+/** One model. All texts but its location are printable; they are borrowed from what the entry came
+ * from. */
 typedef struct weir_registry_entry {
     uint64_t row;           /**< its number in this registry; never used twice */
     const char *name;       /**< unique among the entries that are searched */
     const char *id;         /**< hex; NULL when its files were not read whole */
-    const char *payload_id; /**< hex; as above */
+    const char *payload_id; /**< hex; NULL when its tensors were not read whole */
     const char *location;   /**< absolute path it was read from; NULL for an imported fingerprint.
                                  The user's own: never part of a result that others read */
     uint64_t added;         /**< the registry's generation that added it */
@@ -120,7 +121,8 @@ typedef struct weir_registry_add_options {
  * feed-forward, fewer than 16 units; WEIR_ERR_FORMAT for a malformed model or fingerprint;
  * WEIR_ERR_IO; WEIR_ERR_ENVIRONMENT; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM
  *
- * Cost: that of the fingerprint, under 0.1% of the weights read; with `digest` all bytes. The
+ * Cost: that of the fingerprint, under 0.1% of the weights read; with `digest`, or up to 256 MiB of
+ * weights, all bytes. The
  * search index is not touched: it is made again when it is next used.
  */
 WEIR_API weir_code weir_registry_add(uint64_t *row, bool *is_new, weir_registry *registry,

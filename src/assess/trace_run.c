@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/trace_adapter.h"
+#include "assess/trace_weights.h"
 #include "base/fail.h"
 #include "base/findings.h"
 #include "delta/diff.h"
@@ -17,8 +19,6 @@
 #include "sketch/folder_library.h"
 #include "sketch/trace.h"
 #include "weir/trace.h"
-
-enum { DIGEST_BYTES_MAX = 256 << 20 };
 
 /* What is held open during one trace. */
 typedef struct tracing {
@@ -70,11 +70,11 @@ static weir_code open_model(weir_trace *trace, tracing *run, const char *path, w
     if (claim) {
         WEIR_TRY(keep_text(&trace->claimed_base, &trace->memory, claim->value, err));
     }
-    if (diff_is_adapter(run->model)) {
-        return weir_fail(err, WEIR_ERR_UNSUPPORTED, trace->name, NULL,
-                         "a model with weights of its own", "an adapter");
+    trace->adapter.is_adapter = diff_is_adapter(run->model);
+    if (trace->adapter.is_adapter) {
+        return WEIR_OK;
     }
-    if (options->digest || weight_bytes(run->model) <= DIGEST_BYTES_MAX) {
+    if (options->digest || weight_bytes(run->model) <= PAYLOAD_UNASKED_BYTES_MAX) {
         WEIR_TRY(model_payload_id(trace->payload_id, run->model, options->callbacks, err));
     }
     return sketch_model(&trace->sketch, &trace->cost, run, run->model, err);
@@ -105,7 +105,7 @@ static weir_code add_base(tracing *run, const char *path, weir_error *err) {
         return folder_library_add_entry(&run->known, name, NULL, NULL, sketch, err);
     }
     WEIR_TRY(model_open_weights(&run->base, &run->base_findings, path, &how, err));
-    if (run->options->digest || weight_bytes(run->base) <= DIGEST_BYTES_MAX) {
+    if (run->options->digest || weight_bytes(run->base) <= PAYLOAD_UNASKED_BYTES_MAX) {
         WEIR_TRY(model_payload_id(payload_id, run->base, run->options->callbacks, err));
     }
     WEIR_TRY(sketch_model(&sketch, NULL, run, run->base, err));
@@ -128,7 +128,10 @@ static weir_code search(weir_trace *trace, tracing *run, weir_error *err) {
         const weir_registry_options how_opened = {.scratch = options->scratch};
         WEIR_TRY(weir_registry_open(&run->registry, options->registry_path, &how_opened, err));
         WEIR_TRY(registry_library(&libraries[count], run->registry, err));
-        memcpy(trace->index_id, search_index_id(libraries[count].index), sizeof trace->index_id);
+        if (libraries[count].index) {
+            memcpy(trace->index_id, search_index_id(libraries[count].index),
+                   sizeof trace->index_id);
+        }
         count++;
     }
     libraries[count++] = folder_library_view(&run->known);
@@ -148,7 +151,12 @@ weir_code weir_trace_run(weir_trace **out, const char *model_path,
     } else {
         WEIR_TRY(open_model(trace, &run, model_path, err));
     }
-    WEIR_TRY(search(trace, &run, err));
+    if (trace->adapter.is_adapter) {
+        WEIR_TRY(trace_try_adapter(trace, run.model, run.options, err));
+    } else {
+        WEIR_TRY(search(trace, &run, err));
+        WEIR_TRY(trace_use_weights(trace, run.model, run.options, err));
+    }
     *out = WEIR_TAKE(trace);
     return WEIR_OK;
 }

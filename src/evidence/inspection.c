@@ -21,19 +21,19 @@
 
 enum { HASH_PIECE_BYTES = 1 << 20 };
 
-static void sum_tensors(weir_inspection *inspection) {
+static weir_code sum_tensors(weir_inspection *inspection, weir_error *err) {
     const checkpoint *files = model_checkpoint(inspection->model);
+    WEIR_TRY(model_count_parameters(inspection->model, inspection->dtype_parameters, err));
+    for (size_t i = 0; i < WEIR_DTYPE_COUNT; i++) {
+        inspection->parameters += inspection->dtype_parameters[i];
+    }
     for (size_t i = 0; i < files->tensors.count; i++) {
-        const stored_tensor *tensor = &files->tensors.items[i];
-        uint64_t elements = 0;
-        (void)tensor_table_elements(&elements, tensor->dims, tensor->rank);
-        inspection->parameters += elements;
-        inspection->tensor_bytes += tensor->bytes;
-        inspection->dtype_parameters[tensor->dtype] += elements;
+        inspection->tensor_bytes += files->tensors.items[i].bytes;
     }
     for (size_t i = 0; i < files->file_count; i++) {
         inspection->file_bytes += files->files[i].bytes;
     }
+    return WEIR_OK;
 }
 
 static weir_code scan_templates(weir_inspection *inspection, weir_error *err) {
@@ -125,21 +125,27 @@ static bool is_cancelled(const weir_callbacks *callbacks) {
     return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
 }
 
-static weir_code hash_tensor(digest *state, const checkpoint *files, const stored_tensor *tensor,
-                             uint8_t out[static DIGEST_BYTES], const weir_callbacks *callbacks,
-                             weir_error *err) {
-    WEIR_CLEANUP(free) unsigned char *buffer = malloc(HASH_PIECE_BYTES);
-    if (!buffer) {
-        return weir_fail_nomem(err);
-    }
+/* What is hashed beside the bytes: the type, the shape and, where the role is known, the canonical
+ * name, so that layers that changed places make another model. */
+static void hash_head(digest *state, const stored_tensor *tensor, const char *canonical) {
     const char *dtype = weir_dtype_name((weir_dtype)tensor->dtype);
     digest_update(state, dtype, strlen(dtype) + 1);
+    digest_update(state, canonical, strlen(canonical) + 1);
     for (size_t i = 0; i < tensor->rank; i++) {
         uint8_t dim[8];
         for (size_t j = 0; j < sizeof dim; j++) {
             dim[j] = (uint8_t)(tensor->dims[i] >> (8 * j));
         }
         digest_update(state, dim, sizeof dim);
+    }
+}
+
+static weir_code hash_tensor(digest *state, const checkpoint *files, const stored_tensor *tensor,
+                             uint8_t out[static DIGEST_BYTES], const weir_callbacks *callbacks,
+                             weir_error *err) {
+    WEIR_CLEANUP(free) unsigned char *buffer = malloc(HASH_PIECE_BYTES);
+    if (!buffer) {
+        return weir_fail_nomem(err);
     }
     for (uint64_t done = 0; done < tensor->bytes;) {
         const uint64_t left = tensor->bytes - done;
@@ -156,6 +162,26 @@ static weir_code hash_tensor(digest *state, const checkpoint *files, const store
     return WEIR_OK;
 }
 
+/* The canonical name of each stored tensor, of its first part where it is split and of the weight
+ * where several make one; "" for unknown roles. malloc'ed, by index. */
+static const char **canonical_names(const weir_model *model) {
+    const checkpoint *files = model_checkpoint(model);
+    const char **names = checked_alloc(files->tensors.count, sizeof *names);
+    for (size_t i = 0; names && i < files->tensors.count; i++) {
+        names[i] = "";
+    }
+    for (size_t i = weir_model_tensor_count(model); names && i > 0; i--) {
+        const tensor_view *view = model_view(model, i - 1);
+        if (view->base.role != WEIR_ROLE_UNKNOWN) {
+            names[view->stored - files->tensors.items] = view->base.name;
+        }
+        for (size_t k = 0; view->packed && k < view->packed->member_count; k++) {
+            names[view->packed->members[k] - files->tensors.items] = view->base.name;
+        }
+    }
+    return names;
+}
+
 static int by_bytes(const void *left, const void *right) {
     return memcmp(left, right, DIGEST_BYTES);
 }
@@ -169,11 +195,13 @@ weir_code model_payload_id(char out[static DIGEST_TEXT_BYTES], const weir_model 
     }
     WEIR_CLEANUP(digest_free) digest *state = NULL;
     WEIR_CLEANUP(free) uint8_t *hashes = checked_alloc(files->tensors.count, DIGEST_BYTES);
-    if (!hashes) {
+    WEIR_CLEANUP(free) const char **names = canonical_names(model);
+    if (!hashes || !names) {
         return weir_fail_nomem(err);
     }
     WEIR_TRY(digest_new(&state, err));
     for (size_t i = 0; i < files->tensors.count; i++) {
+        hash_head(state, &files->tensors.items[i], names[i]);
         WEIR_TRY(hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES,
                              callbacks, err));
     }
@@ -255,7 +283,7 @@ weir_code weir_inspect(weir_inspection **out, const char *path, const weir_inspe
     if (!inspection->verdicts || !inspection->sha256) {
         return weir_fail_nomem(err);
     }
-    sum_tensors(inspection);
+    WEIR_TRY(sum_tensors(inspection, err));
     WEIR_TRY(scan_templates(inspection, err));
     judge_files(inspection);
     if (options->digest) {

@@ -41,6 +41,7 @@ weir_code inspection_hash(weir_inspection *inspection, const char *path,
  * that names and the division into files do not matter; "" without tensors. Cost: one read of the
  * weights.
  */
+enum { PAYLOAD_UNASKED_BYTES_MAX = 256 << 20 }; /* so many weights are hashed without being asked */
 weir_code model_payload_id(char out[static DIGEST_TEXT_BYTES], const weir_model *model,
                            const weir_callbacks *callbacks, weir_error *err);
 

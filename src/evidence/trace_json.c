@@ -9,6 +9,10 @@ static const char exact_null[] =
     "the order of the hidden units of at least one of the two models comes from a random "
     "initialisation of its own";
 
+static const char calibrated_null[] = "as often as in independently trained models with the same "
+                                      "tokenizer does the nearest unit by one of "
+                                      "its rows name the nearest by the other";
+
 static const char *direction_name(trace_direction direction) {
     return direction == TRACE_FROM ? "from" : direction == TRACE_TO ? "to" : "unknown";
 }
@@ -27,9 +31,14 @@ static const char *reason_name(const trace_candidate *candidate) {
 
 static const char *parents_name(parents_kind kind) {
     static const char *const names[] = {
-        [PARENTS_NEAREST] = "nearest",           [PARENTS_MERGE] = "merge",
-        [PARENTS_MERGE_SPARSE] = "merge_sparse", [PARENTS_MERGE_LAYERED] = "merge_layered",
-        [PARENTS_PASSTHROUGH] = "passthrough",   [PARENTS_MISSING] = "missing",
+        [PARENTS_NONE] = "none",
+        [PARENTS_NEAREST] = "nearest",
+        [PARENTS_MERGE] = "merge",
+        [PARENTS_MERGE_SPARSE] = "merge_sparse",
+        [PARENTS_MERGE_LAYERED] = "merge_layered",
+        [PARENTS_PASSTHROUGH] = "passthrough",
+        [PARENTS_MISSING] = "missing",
+        [PARENTS_UNSETTLED] = "unsettled",
     };
     return names[kind];
 }
@@ -61,6 +70,27 @@ static void write_layers(json_writer *json, const weir_trace *trace,
     json_array_end(json);
 }
 
+/* Of the second look: whole layers, whatever the order of their units. */
+static void write_unit_layers(json_writer *json, const unit_map *units) {
+    json_key(json, "layers");
+    json_array_begin(json);
+    for (size_t i = 0; i < units->layer_count; i++) {
+        json_object_begin(json);
+        json_key(json, "mine");
+        json_int(json, units->layers[i].mine);
+        json_key(json, "theirs");
+        json_int(json, units->layers[i].theirs);
+        json_member_uint(json, "matched", units->layers[i].agree);
+        json_member_uint(json, "of", units->layers[i].of);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    json_key(json, "units_permuted");
+    json_bool(json, units->units_permuted);
+    json_key(json, "basis_changed");
+    json_bool(json, units->basis_changed);
+}
+
 static void write_share(json_writer *json, const trace_candidate *candidate) {
     json_member_double(json, "share", candidate->share);
     json_key(json, "share_interval");
@@ -87,15 +117,23 @@ static void write_candidate(json_writer *json, const weir_trace *trace,
     json_member_string(json, "grid",
                        candidate->why == TRACE_WHY_GRID ? weir_dtype_name(candidate->grid) : NULL);
     json_member_double(json, "log10_p", candidate->link.log10_p);
-    json_member_string(json, "null", candidate->is_exact ? "exact" : "calibrated");
-    json_member_string(json, "null_text", candidate->is_exact ? exact_null : candidate->null_text);
+    json_member_string(json, "null", candidate->by_units ? "calibrated" : "exact");
+    json_member_string(json, "null_text", candidate->by_units ? calibrated_null : exact_null);
     json_member_string(json, "matched_by",
-                       candidate->link.codes == LINK_UNIT_CODES ? "rows" : "tokens");
+                       candidate->by_units                        ? "units"
+                       : candidate->link.codes == LINK_UNIT_CODES ? "rows"
+                                                                  : "tokens");
     json_member_double(json, "cosine", candidate->link.cosine);
     json_member_double(json, "distance", candidate->distance);
     json_member_string(json, "reason", reason_name(candidate));
     json_member_uint(json, "equal_blocks", candidate->link.equal_blocks);
-    write_layers(json, trace, candidate);
+    if (candidate->by_units) {
+        write_unit_layers(json, &candidate->units);
+    } else {
+        write_layers(json, trace, candidate);
+    }
+    json_key(json, "parent");
+    json_bool(json, candidate->is_parent);
     write_share(json, candidate);
     json_object_end(json);
 }
@@ -127,6 +165,27 @@ static void write_search(json_writer *json, const weir_trace *trace) {
     json_member_uint(json, "bytes_stored", trace->cost.bytes_stored);
 }
 
+static void write_adapter(json_writer *json, const trace_adapter *adapter) {
+    static const char *const verdicts[] = {[ADAPTER_CLAIMED] = "claimed",
+                                           [ADAPTER_FITS] = "fits",
+                                           [ADAPTER_CONTRADICTED] = "contradicted"};
+    json_key(json, "adapter");
+    if (!adapter->is_adapter) {
+        json_null(json);
+        return;
+    }
+    const adapter_fit *const fit = &adapter->fit;
+    json_object_begin(json);
+    json_member_string(json, "tested", adapter->tested);
+    json_member_string(json, "verdict", verdicts[fit->verdict]);
+    json_member_double(json, "p", adapter->tested && fit->is_tested ? fit->p : (double)NAN);
+    json_member_uint(json, "modules", fit->modules);
+    json_member_uint(json, "fitting", fit->fitting);
+    json_member_string(json, "first_unfitting",
+                       fit->first_unfitting[0] ? fit->first_unfitting : NULL);
+    json_object_end(json);
+}
+
 void trace_write_json(json_writer *json, const weir_trace *trace) {
     json_object_begin(json);
     json_member_string(json, "schema", "weir.trace/1");
@@ -138,6 +197,7 @@ void trace_write_json(json_writer *json, const weir_trace *trace) {
     json_member_string(json, "verdict", weir_relation_name(trace->relation));
     json_member_string(json, "cannot_decide_because", trace->cannot);
     json_member_string(json, "claimed_base", trace->claimed_base);
+    write_adapter(json, &trace->adapter);
     json_key(json, "candidates");
     json_array_begin(json);
     for (size_t i = 0; i < trace->candidate_count; i++) {

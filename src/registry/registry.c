@@ -9,7 +9,6 @@
 #include "registry/registry.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +16,10 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "evidence/inspection.h"
-#include "io/source.h"
 #include "registry/record.h"
+#include "sketch/folder_library.h"
 
 enum { CLAIMS_KEPT_MAX = 64, REASON_BYTES_MAX = 4096 };
-
-static const char fingerprint_suffix[] = ".weirfp";
 
 /* --- opening --- */
 
@@ -77,6 +74,7 @@ typedef struct newcomer {
     fingerprint *sketch;
     uint8_t *bytes; /* of the fingerprint */
     size_t len;
+    char payload_id[DIGEST_TEXT_BYTES];
     char name[4 * WEIR_REGISTRY_NAME_BYTES_MAX]; /* an escaped byte takes four */
     char id[DIGEST_TEXT_BYTES];                  /* of the fingerprint */
     char *location;
@@ -91,19 +89,8 @@ static void newcomer_release_cleanup(newcomer *model) {
     free(model->location);
 }
 
-static const char *last_component(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
-static bool is_fingerprint(const char *path) {
-    const size_t len = strlen(path);
-    const size_t suffix = sizeof fingerprint_suffix - 1;
-    return len > suffix && path[len - suffix - 1] != '/' &&
-           strcmp(path + len - suffix, fingerprint_suffix) == 0;
-}
-
-static weir_code keep_name(newcomer *model, const char *name, size_t len, weir_error *err) {
+static weir_code keep_name(newcomer *model, const char *name, weir_error *err) {
+    const size_t len = strlen(name);
     if (len == 0 || len >= WEIR_REGISTRY_NAME_BYTES_MAX) {
         return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a name of 1 to 1023 bytes", "%zu bytes",
                          len);
@@ -114,26 +101,12 @@ static weir_code keep_name(newcomer *model, const char *name, size_t len, weir_e
 
 static weir_code import_fingerprint(newcomer *model, const char *path, const char *name,
                                     weir_error *err) {
-    WEIR_CLEANUP(weir_source_free) weir_source *source = NULL;
-    char shown[sizeof err->file];
-    const char *last = last_component(path);
-    text_escape(shown, sizeof shown, last, strlen(last));
-    WEIR_TRY(weir_source_open_file(&source, AT_FDCWD, path, shown, err));
-    const uint64_t size = weir_source_size(source);
-    if (size > REGISTRY_FINGERPRINT_BYTES_MAX) {
-        return weir_fail(err, WEIR_ERR_LIMIT, shown, NULL, "a fingerprint of at most 4 MiB",
-                         "%" PRIu64 " bytes", size);
-    }
-    WEIR_CLEANUP(free) uint8_t *bytes = malloc((size_t)size + 1);
-    if (!bytes) {
+    WEIR_CLEANUP(free) char *stem = fingerprint_name(path);
+    if (!stem) {
         return weir_fail_nomem(err);
     }
-    WEIR_TRY(weir_source_read(source, 0, bytes, (size_t)size, err));
-    WEIR_TRY(fingerprint_decode(&model->sketch, bytes, (size_t)size, shown, err));
-    if (name) {
-        return keep_name(model, name, strlen(name), err);
-    }
-    return keep_name(model, last, strlen(last) - (sizeof fingerprint_suffix - 1), err);
+    WEIR_TRY(fingerprint_read(&model->sketch, path, err));
+    return keep_name(model, name ? name : stem, err);
 }
 
 static weir_code refuse_malformed(const weir_inspection *inspection, weir_error *err) {
@@ -192,9 +165,12 @@ static weir_code look_at_model(newcomer *model, const char *path,
         return refuse_malformed(model->inspection, err);
     }
     WEIR_TRY(fingerprint_make(&model->sketch, opened, &make, NULL, err));
+    memcpy(model->payload_id, model->inspection->payload_id, sizeof model->payload_id);
     keep_claims(model, opened);
-    const char *name = options->name ? options->name : weir_model_name(opened);
-    WEIR_TRY(keep_name(model, name, strlen(name), err));
+    if (!options->digest && model->inspection->tensor_bytes <= PAYLOAD_UNASKED_BYTES_MAX) {
+        WEIR_TRY(model_payload_id(model->payload_id, opened, options->callbacks, err));
+    }
+    WEIR_TRY(keep_name(model, options->name ? options->name : weir_model_name(opened), err));
     model->location = realpath(path, NULL);
     if (!model->location) {
         return weir_fail(err, WEIR_ERR_IO, model->name, NULL, NULL, "%s", strerror(errno));
@@ -234,7 +210,7 @@ static weir_registry_entry entry_of(const newcomer *model) {
     return (weir_registry_entry){
         .name = model->name,
         .id = model->inspection ? text_or_null(model->inspection->id) : NULL,
-        .payload_id = model->inspection ? text_or_null(model->inspection->payload_id) : NULL,
+        .payload_id = text_or_null(model->payload_id),
         .location = model->location,
         .claims = model->claims,
         .claim_count = model->claim_count,
@@ -282,7 +258,7 @@ weir_code weir_registry_add(uint64_t *row, bool *is_new, weir_registry *registry
         return weir_fail(err, WEIR_ERR_IO, NULL, NULL, "a registry",
                          "no file, and none to be made");
     }
-    if (is_fingerprint(path)) {
+    if (fingerprint_is_path(path)) {
         WEIR_TRY(import_fingerprint(&model, path, options->name, err));
     } else {
         WEIR_TRY(look_at_model(&model, path, options, err));

@@ -11,8 +11,6 @@
 #include "sketch/library.h"
 #include "weir/registry.h"
 
-enum { REGISTRY_FINGERPRINT_BYTES_MAX = 4 << 20 };
-
 WEIR_DEFINE_CLEANUP(weir_registry *, weir_registry_free)
 WEIR_DEFINE_CLEANUP(weir_registry_listing *, weir_registry_listing_free)
 
@@ -46,10 +44,18 @@ struct weir_registry_listing {
  * damaged, or when the registry has changed since; when its place cannot be written, for this
  * process alone.
  *
- * @param[out] out  valid until the registry is freed; one fetch at a time
- * Cost: when something has changed, one read of the hot codes, 800 bytes a model, and one write.
+ * @param[out] out  valid until the registry is freed; one fetch at a time. Of a registry that does
+ * not exist: no index and no entries Cost: when something has changed, one read of the hot codes,
+ * 800 bytes a model, and one write.
  */
 weir_code registry_library(library *out, weir_registry *registry, weir_error *err);
+
+/**
+ * Look for damage in the search index beside the registry. One that is missing, out of date or of
+ * another version is no damage: it is made again.
+ * @return WEIR_OK; WEIR_ERR_FORMAT when it is damaged; WEIR_ERR_NOMEM
+ */
+weir_code registry_verify_index(weir_registry *registry, weir_error *err);
 
 /** Copy an entry and its texts into memory. */
 weir_code registry_keep_entry(weir_registry_entry *out, arena *memory,

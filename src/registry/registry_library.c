@@ -9,6 +9,7 @@
  * date and not when something is added, so that adding costs the same whatever the registry's size.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@
 #include "base/text.h"
 #include "registry/registry.h"
 
-enum { HOT_FLAG_UNIT = 1, HOT_FLAG_TOKEN = 2, STATE_HEAD_DIGITS = 16 };
+enum { HOT_FLAG_UNIT = 1, HOT_FLAG_TOKEN = 2, HOT_FLAG_GATE = 4, STATE_HEAD_DIGITS = 16 };
+/* An index of so many entries is read whole and checked each time it is opened: some 50 ms at most.
+ */
+enum { CHECKED_ENTRIES_MAX = 50000 };
 _Static_assert(STORE_HOT_BYTES == 8 * (HOT_UNIT_WORDS + HOT_TOKEN_WORDS) + 8, "the layout below");
 
 /* --- hot codes as bytes --- */
@@ -45,7 +49,10 @@ void registry_hot_bytes(uint8_t out[static STORE_HOT_BYTES], const hot_code *cod
         put(&out, code->token[i], 8);
     }
     put(&out, code->hidden, 4);
-    put(&out, (code->has_unit ? HOT_FLAG_UNIT : 0u) | (code->has_token ? HOT_FLAG_TOKEN : 0u), 4);
+    put(&out,
+        (code->has_unit ? HOT_FLAG_UNIT : 0u) | (code->has_token ? HOT_FLAG_TOKEN : 0u) |
+            (code->has_gate ? HOT_FLAG_GATE : 0u),
+        4);
 }
 
 void registry_hot_code(hot_code *out, const uint8_t bytes[static STORE_HOT_BYTES]) {
@@ -59,6 +66,7 @@ void registry_hot_code(hot_code *out, const uint8_t bytes[static STORE_HOT_BYTES
     out->hidden = (uint32_t)get(&bytes, 4);
     const uint64_t flags = get(&bytes, 4);
     out->has_unit = flags & HOT_FLAG_UNIT;
+    out->has_gate = flags & HOT_FLAG_GATE;
     out->has_token = flags & HOT_FLAG_TOKEN;
 }
 
@@ -93,7 +101,9 @@ static bool open_current(search_index **out, const char *path, uint64_t head) {
     if (search_index_open(&index, path, NULL) != WEIR_OK) {
         return false;
     }
-    if (search_index_generation(index) != head) {
+    const bool is_small = search_index_entry_count(index) <= CHECKED_ENTRIES_MAX;
+    if (search_index_generation(index) != head ||
+        (is_small && search_index_verify(index, NULL) != WEIR_OK)) {
         search_index_free(index);
         return false;
     }
@@ -101,26 +111,23 @@ static bool open_current(search_index **out, const char *path, uint64_t head) {
     return true;
 }
 
-/* In a folder of its own that is gone when this returns; the index that is open lives on. */
+/* Under a name of its own that is gone when this returns; the index that is open lives on. */
 static weir_code make_elsewhere(weir_registry *registry, weir_error *err) {
-    text_buffer folder = {0};
-    text_buffer path = {0};
-    text_buffer_format(&folder, "%s/weir-index-XXXXXX", registry->scratch);
-    weir_code code = WEIR_OK;
-    if (folder.failed) {
-        code = weir_fail_nomem(err);
-    } else if (!mkdtemp(folder.data)) {
-        code = weir_fail(err, WEIR_ERR_IO, "search index", NULL, "a folder to make it in", "%s",
-                         strerror(errno));
-    } else {
-        text_buffer_format(&path, "%s/index", folder.data);
-        code = path.failed ? weir_fail_nomem(err) : write_index(registry, path.data, err);
-        code = code == WEIR_OK ? search_index_open(&registry->index, path.data, err) : code;
-        (void)unlink(path.data ? path.data : "");
-        (void)rmdir(folder.data);
+    WEIR_CLEANUP(text_buffer_release) text_buffer path = {0};
+    text_buffer_format(&path, "%s/weir-index-XXXXXX", registry->scratch);
+    if (path.failed) {
+        return weir_fail_nomem(err);
     }
-    text_buffer_release(&folder);
-    text_buffer_release(&path);
+    WEIR_CLEANUP(close) int fd = mkostemp(path.data, O_CLOEXEC);
+    if (fd < 0) {
+        return weir_fail(err, WEIR_ERR_IO, "search index", NULL, "a folder to make it in", "%s",
+                         strerror(errno));
+    }
+    weir_code code = write_index(registry, path.data, err);
+    if (code == WEIR_OK) {
+        code = search_index_open(&registry->index, path.data, err);
+    }
+    (void)unlink(path.data);
     return code;
 }
 
@@ -142,8 +149,26 @@ static weir_code open_beside(weir_registry *registry, const char *file, weir_err
 
 static weir_code open_index(weir_registry *registry, weir_error *err) {
     const char *file = registry->store.ops->path(registry->store.context);
-    const weir_code code = file ? open_beside(registry, file, err) : WEIR_ERR_IO;
+    const weir_code code = open_beside(registry, file, err);
     return code == WEIR_ERR_IO ? make_elsewhere(registry, err) : code;
+}
+
+weir_code registry_verify_index(weir_registry *registry, weir_error *err) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer path = {0};
+    WEIR_CLEANUP(search_index_free) search_index *index = NULL;
+    const char *file = registry->store.ops->path(registry->store.context);
+    if (!file) {
+        return WEIR_OK;
+    }
+    text_buffer_format(&path, "%s.idx", file);
+    if (path.failed) {
+        return weir_fail_nomem(err);
+    }
+    const weir_code code = search_index_open(&index, path.data, err);
+    if (code == WEIR_OK) {
+        return search_index_verify(index, err);
+    }
+    return code == WEIR_ERR_IO || code == WEIR_ERR_UNSUPPORTED ? WEIR_OK : code;
 }
 
 /* --- the library --- */
@@ -172,7 +197,16 @@ static weir_code fetch_entry(void *context, uint64_t id, library_entry *out, wei
 weir_code registry_library(library *out, weir_registry *registry, weir_error *err) {
     search_index_free(registry->index);
     registry->index = NULL;
+    if (!weir_registry_exists(registry)) {
+        *out = (library){.context = registry, .fetch = fetch_entry};
+        return WEIR_OK;
+    }
     WEIR_TRY(open_index(registry, err));
-    *out = (library){.context = registry, .index = registry->index, .fetch = fetch_entry};
+    *out = (library){
+        .context = registry,
+        .index = registry->index,
+        .entry_count = search_index_entry_count(registry->index),
+        .fetch = fetch_entry,
+    };
     return WEIR_OK;
 }

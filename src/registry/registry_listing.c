@@ -150,22 +150,39 @@ static weir_code verify_entry(void *visitor, uint64_t row,
     store_record record;
     weir_error failure = {0};
     uint8_t wanted[STORE_HOT_BYTES];
-    hot_code code;
+    hot_code hot_wanted;
     if (is_cancelled(run->callbacks)) {
         return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
     }
     WEIR_TRY(from->ops->get(from->context, row, &memory, &record, err));
-    if (fingerprint_decode(&sketch, record.fingerprint, (size_t)record.entry->fingerprint_bytes,
-                           record.entry->name, &failure) != WEIR_OK) {
+    const weir_code code =
+        fingerprint_decode(&sketch, record.fingerprint, (size_t)record.entry->fingerprint_bytes,
+                           record.entry->name, &failure);
+    if (code == WEIR_ERR_NOMEM) {
+        return weir_fail_nomem(err);
+    }
+    if (code != WEIR_OK) {
         return append_finding(run, row, failure.expected, failure.found, err);
     }
-    hot_code_make(&code, sketch);
-    registry_hot_bytes(wanted, &code);
+    hot_code_make(&hot_wanted, sketch);
+    registry_hot_bytes(wanted, &hot_wanted);
     if (memcmp(wanted, hot, sizeof wanted) != 0) {
         return append_finding(run, row, "a hot code that follows from the fingerprint", "another",
                               err);
     }
     return WEIR_OK;
+}
+
+static weir_code verify_index(const verifying *run, weir_error *err) {
+    weir_error problem = {0};
+    const weir_code code = registry_verify_index(run->registry, &problem);
+    if (code == WEIR_ERR_FORMAT) {
+        return append_problem(run->listing, &problem, err);
+    }
+    if (code != WEIR_OK && err) {
+        *err = problem;
+    }
+    return code;
 }
 
 weir_code weir_registry_verify(weir_registry_listing **out, weir_registry *registry,
@@ -178,6 +195,7 @@ weir_code weir_registry_verify(weir_registry_listing **out, weir_registry *regis
     if (listing->problem_count == 0) {
         verifying run = {registry, listing, callbacks};
         WEIR_TRY(from->ops->hot_codes(from->context, verify_entry, &run, &state, err));
+        WEIR_TRY(verify_index(&run, err));
     }
     *out = WEIR_TAKE(listing);
     return WEIR_OK;

@@ -39,7 +39,8 @@ enum {
     AT_PAGE_BYTES = 16,
     AT_PAGE_COUNT = 28,
     SQL_BYTES = 96,
-    ESCAPED_BYTES = 4, /* what text_escape() makes of one byte, at most */
+    VALUE_BYTES_MAX = 16 << 20, /* a fingerprint has 4 MiB at most */
+    ESCAPED_BYTES = 4,          /* what text_escape() makes of one byte, at most */
 };
 
 static const char *const migrations[] = {
@@ -54,7 +55,7 @@ static const char *const migrations[] = {
     " name TEXT NOT NULL,"
     " identity TEXT,"
     " payload_id TEXT,"
-    " location TEXT,"
+    " location BLOB," /* a path is bytes */
     " added INTEGER NOT NULL,"
     " removed INTEGER NOT NULL DEFAULT 0,"
     " reason TEXT,"
@@ -219,9 +220,8 @@ weir_code sqlite_transaction_begin(sqlite_transaction *out, sqlite_file *file, b
     if (!writes && !sqlite3_get_autocommit(file->db)) {
         return WEIR_OK; /* part of a look, or of a change, that began before */
     }
-    WEIR_TRY(sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err));
-    out->file = file;
-    return WEIR_OK;
+    out->file = file; /* also when it fails: it may have begun, and run out of memory then */
+    return sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err);
 }
 
 weir_code sqlite_transaction_commit(sqlite_transaction *transaction, weir_error *err) {
@@ -230,10 +230,13 @@ weir_code sqlite_transaction_commit(sqlite_transaction *transaction, weir_error 
     return WEIR_OK;
 }
 
-/* A failure may have rolled back by itself; then there is nothing to end. */
+/* A failure may have rolled back by itself; then there is nothing to end. To roll back takes
+ * memory, of which there is more at the second try: the first has given up its own. */
 void sqlite_transaction_end(sqlite_transaction *transaction) {
-    if (transaction->file && !sqlite3_get_autocommit(transaction->file->db)) {
-        (void)sqlite3_exec(transaction->file->db, "ROLLBACK", NULL, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (transaction->file && !sqlite3_get_autocommit(transaction->file->db)) {
+            (void)sqlite3_exec(transaction->file->db, "ROLLBACK", NULL, NULL, NULL);
+        }
     }
     transaction->file = NULL;
 }
@@ -266,6 +269,10 @@ void sqlite_query_give_number(sqlite_query *query, uint64_t value) {
 void sqlite_query_give_bytes(sqlite_query *query, const void *bytes, size_t len) {
     note(query,
          sqlite3_bind_blob64(query->statement, ++query->parameter, bytes, len, SQLITE_STATIC));
+}
+
+void sqlite_query_give_path(sqlite_query *query, const char *path) {
+    sqlite_query_give_bytes(query, path, path ? strlen(path) : 0);
 }
 
 weir_code sqlite_query_step(sqlite_query *query, bool *has_row, weir_error *err) {
@@ -318,6 +325,14 @@ const uint8_t *sqlite_query_bytes(size_t *len, const sqlite_query *query, int co
     const uint8_t *bytes = sqlite3_column_blob(query->statement, column);
     *len = bytes ? (size_t)sqlite3_column_bytes(query->statement, column) : 0;
     return bytes;
+}
+
+weir_code sqlite_query_path(const char **out, const sqlite_query *query, int column, arena *memory,
+                            weir_error *err) {
+    size_t len = 0;
+    const uint8_t *bytes = sqlite_query_bytes(&len, query, column);
+    *out = bytes ? arena_copy_text(memory, (const char *)bytes, len) : NULL;
+    return bytes && !*out ? weir_fail_nomem(err) : WEIR_OK;
 }
 
 /* --- opening --- */
@@ -390,6 +405,7 @@ static weir_code configure(sqlite_file *file, weir_error *err) {
     (void)sqlite3_busy_timeout(file->db, (int)file->wait_ms);
     (void)sqlite3_db_config(file->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_limit(file->db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
     return sqlite_file_run(file,
                            "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA;"
                            "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"

@@ -76,6 +76,8 @@ static inline void sqlite_query_close_cleanup(sqlite_query *query) {
 
 /* Parameters are borrowed until the query is closed or reset. */
 void sqlite_query_give_text(sqlite_query *query, const char *text); /**< NULL gives null */
+void sqlite_query_give_path(sqlite_query *query,
+                            const char *path); /**< as bytes; NULL gives null */
 void sqlite_query_give_number(sqlite_query *query, uint64_t value);
 void sqlite_query_give_bytes(sqlite_query *query, const void *bytes, size_t len);
 
@@ -89,6 +91,9 @@ void sqlite_query_reset(sqlite_query *query);
 uint64_t sqlite_query_number(const sqlite_query *query, int column);
 /** Printable, in `memory`; *out is NULL for null. */
 weir_code sqlite_query_text(const char **out, const sqlite_query *query, int column, arena *memory,
+                            weir_error *err);
+/** As it is, NUL-terminated, in `memory`; *out is NULL for null. */
+weir_code sqlite_query_path(const char **out, const sqlite_query *query, int column, arena *memory,
                             weir_error *err);
 /** Borrowed until the next step. */
 const uint8_t *sqlite_query_bytes(size_t *len, const sqlite_query *query, int column);

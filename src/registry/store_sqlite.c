@@ -80,7 +80,7 @@ static weir_code read_fields(weir_registry_entry *out, const sqlite_query *row, 
     WEIR_TRY(sqlite_query_text(&out->name, row, 1, memory, err));
     WEIR_TRY(sqlite_query_text(&out->id, row, 2, memory, err));
     WEIR_TRY(sqlite_query_text(&out->payload_id, row, 3, memory, err));
-    WEIR_TRY(sqlite_query_text(&out->location, row, 4, memory, err));
+    WEIR_TRY(sqlite_query_path(&out->location, row, 4, memory, err));
     WEIR_TRY(sqlite_query_text(&out->reason, row, 7, memory, err));
     return sqlite_query_text(&out->fingerprint_id, row, 15, memory, err);
 }
@@ -135,9 +135,13 @@ static weir_code find_entries(void *context, const char *which, store_entry_visi
     WEIR_CLEANUP(sqlite_query_close) sqlite_query entries = {0};
     WEIR_TRY(sqlite_transaction_begin(&look, context, /* writes= */ false, err));
     WEIR_TRY(sqlite_query_open(&entries, context,
-                               "SELECT " ENTRY_COLUMNS " FROM model WHERE removed = 0 AND"
-                               " (name = ?1 OR identity = ?1 OR payload_id = ?1 OR"
-                               " fingerprint_id = ?1) ORDER BY model_id",
+                               "SELECT " ENTRY_COLUMNS
+                               " FROM model WHERE removed = 0 AND model_id IN"
+                               " (SELECT model_id FROM model WHERE name = ?1 AND removed = 0"
+                               " UNION SELECT model_id FROM model WHERE identity = ?1"
+                               " UNION SELECT model_id FROM model WHERE payload_id = ?1"
+                               " UNION SELECT model_id FROM model WHERE fingerprint_id = ?1)"
+                               " ORDER BY model_id",
                                err));
     sqlite_query_give_text(&entries, which);
     return visit_entries(&entries, visit, visitor, err);
@@ -298,7 +302,7 @@ static weir_code write_record(sqlite_file *file, const weir_registry_entry *entr
     sqlite_query_give_text(&query, entry->name);
     sqlite_query_give_text(&query, entry->id);
     sqlite_query_give_text(&query, entry->payload_id);
-    sqlite_query_give_text(&query, entry->location);
+    sqlite_query_give_path(&query, entry->location);
     sqlite_query_give_number(&query, entry->added);
     sqlite_query_give_number(&query, entry->removed);
     sqlite_query_give_text(&query, entry->reason);

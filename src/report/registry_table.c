@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <libsmartcols.h>
+#include <limits.h>
 #include <string.h>
 
 #include "registry/registry.h"
@@ -185,6 +186,14 @@ static void print_fingerprint(const paint *out, const weir_registry_entry *entry
     paint_gathered_field(out, "fingerprint", &line);
 }
 
+/* A path is any bytes. */
+static void print_location(const paint *out, const char *location) {
+    char printable[PATH_MAX];
+    text_escape(printable, sizeof printable, location ? location : "",
+                location ? strlen(location) : 0);
+    paint_field(out, "location", location ? printable : "none: an imported fingerprint");
+}
+
 static void print_entry(const paint *out, const weir_registry_entry *entry,
                         const fingerprint *sketch) {
     WEIR_CLEANUP(text_buffer_release) text_buffer what = {0};
@@ -208,8 +217,7 @@ static void print_entry(const paint *out, const weir_registry_entry *entry,
     if (entry->payload_id) {
         paint_field(out, "payload id", entry->payload_id);
     }
-    paint_field(out, "location",
-                entry->location ? entry->location : "none: an imported fingerprint");
+    print_location(out, entry->location);
     print_fingerprint(out, entry, sketch);
 }
 

@@ -42,15 +42,18 @@ static void describe_link(text_buffer *text, const weir_trace *trace,
     }
 }
 
+static bool is_merge(const weir_trace *trace) {
+    return trace->parents == PARENTS_MERGE || trace->parents == PARENTS_MERGE_SPARSE ||
+           trace->parents == PARENTS_MERGE_LAYERED || trace->parents == PARENTS_PASSTHROUGH;
+}
+
 static void describe_parents(text_buffer *text, const weir_trace *trace) {
-    size_t parents = 0;
-    for (size_t i = 0; i < trace->candidate_count; i++) {
-        parents += trace->candidates[i].share > 0;
-    }
-    if (parents >= 2) {
-        const char *separator = "; it was merged from ";
+    if (is_merge(trace)) {
+        const char *separator = trace->parents == PARENTS_PASSTHROUGH
+                                    ? "; it was put together from layers of "
+                                    : "; it was merged from ";
         for (size_t i = 0; i < trace->candidate_count; i++) {
-            if (trace->candidates[i].share > 0) {
+            if (trace->candidates[i].is_parent) {
                 text_buffer_format(text, "%s%s", separator, trace->candidates[i].name);
                 separator = " and ";
             }
@@ -61,6 +64,31 @@ static void describe_parents(text_buffer *text, const weir_trace *trace) {
     }
 }
 
+static void describe_adapter(text_buffer *text, const weir_trace *trace) {
+    const adapter_fit *const fit = &trace->adapter.fit;
+    if (trace->relation == WEIR_RELATION_RELATED) {
+        text_buffer_format(
+            text,
+            "%s was trained on %s or on a relative of it (p <= %.4f, by how residual dimensions "
+            "go together).",
+            trace->name, trace->adapter.tested, fit->p);
+    } else if (trace->relation == WEIR_RELATION_NO_LINK) {
+        text_buffer_format(
+            text, "%s was not made for %s: %zu of its %zu modules do not fit, the first is %s.",
+            trace->name, trace->adapter.tested, fit->modules - fit->fitting, fit->modules,
+            fit->first_unfitting);
+    } else if (trace->adapter.tested) {
+        text_buffer_format(
+            text,
+            "%s is an adapter whose shapes fit %s; that it was made for it is claimed, not "
+            "verified (p = %.2f).",
+            trace->name, trace->adapter.tested, fit->p);
+    } else {
+        text_buffer_format(text, "nothing can be decided about %s, %s.", trace->name,
+                           trace->cannot);
+    }
+}
+
 static void describe_verdict(text_buffer *text, const weir_trace *trace) {
     char p[32];
     if (trace->claimed_base) {
@@ -68,12 +96,14 @@ static void describe_verdict(text_buffer *text, const weir_trace *trace) {
     } else {
         text_buffer_format(text, "The files name no upstream; the weights say: ");
     }
-    if (trace->candidate_count > 0) {
+    if (trace->adapter.is_adapter) {
+        describe_adapter(text, trace);
+    } else if (trace->candidate_count > 0) {
         describe_link(text, trace, &trace->candidates[0]);
         describe_parents(text, trace);
         text_buffer_format(text, " (%s, %s).",
                            format_p(p, sizeof p, trace->candidates[0].link.log10_p),
-                           trace->candidates[0].is_exact ? "exact" : "calibrated");
+                           trace->candidates[0].by_units ? "calibrated" : "exact");
     } else if (trace->relation == WEIR_RELATION_NO_LINK) {
         text_buffer_format(text, "%s shows no link to any of %" PRIu64 " known models.",
                            trace->name, trace->entries);
@@ -111,7 +141,7 @@ static void print_candidate(const paint *out, const trace_candidate *candidate, 
                            format_ratio(ratio, sizeof ratio, candidate->distance));
     }
     describe_why(&line, candidate);
-    if (candidate->link.codes == LINK_TOKEN_CODES) {
+    if (candidate->link.codes == LINK_TOKEN_CODES && !candidate->by_units) {
         text_buffer_format(&line,
                            "; the residual basis differs: seen through the token embeddings");
     }
@@ -171,8 +201,26 @@ static bool has_experts(const fingerprint *sketch) {
     return false;
 }
 
+static void print_units(const paint *out, const unit_map *units) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    for (size_t i = 0; i < units->layer_count; i++) {
+        const unit_map_layer *const layer = &units->layers[i];
+        text_buffer_format(
+            &line, "%s%" PRIu32 " of %" PRIu32 " units of layer %" PRId32 " in layer %" PRId32,
+            i > 0 ? ", " : "", layer->agree, layer->of, layer->mine, layer->theirs);
+    }
+    text_buffer_format(&line, "%s%s",
+                       units->units_permuted ? "; the units stand in another order" : "",
+                       units->basis_changed ? "; the residual basis was changed" : "");
+    paint_gathered_field(out, "units", &line);
+}
+
 static void print_layers(const paint *out, const weir_trace *trace) {
     const trace_candidate *const nearest = &trace->candidates[0];
+    if (nearest->by_units) {
+        print_units(out, &nearest->units);
+        return;
+    }
     WEIR_CLEANUP(text_buffer_release) text_buffer map = {0};
     WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
     const size_t count = nearest->link.pair_count;
@@ -192,23 +240,39 @@ static void print_layers(const paint *out, const weir_trace *trace) {
     paint_gathered_field(out, "layers", &line);
 }
 
+static void print_share(const paint *out, const trace_candidate *parent, bool is_first) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    if (isfinite(parent->share)) {
+        text_buffer_format(&line, "%s %.3f (%.3f to %.3f)", parent->name, parent->share,
+                           parent->share_low, parent->share_high);
+    } else {
+        text_buffer_format(&line, "%s contributes; how much is not known", parent->name);
+    }
+    paint_gathered_field(out, is_first ? "shares" : "", &line);
+}
+
 static void print_shares(const paint *out, const weir_trace *trace) {
     bool is_first = true;
+    if (!is_merge(trace) && trace->parents != PARENTS_MISSING &&
+        trace->parents != PARENTS_UNSETTLED) {
+        return;
+    }
     for (size_t i = 0; i < trace->candidate_count; i++) {
-        const trace_candidate *const parent = &trace->candidates[i];
-        if (isfinite(parent->share) && trace->parents != PARENTS_NEAREST) {
-            WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
-            text_buffer_format(&line, "%s %.3f (%.3f to %.3f)", parent->name, parent->share,
-                               parent->share_low, parent->share_high);
-            paint_gathered_field(out, is_first ? "shares" : "", &line);
+        if (trace->candidates[i].is_parent) {
+            print_share(out, &trace->candidates[i], is_first);
             is_first = false;
         }
     }
     if (trace->missing_parent) {
         paint_field(
             out, is_first ? "shares" : "",
-            "withheld: a parent is missing among the known models, and shares computed without "
-            "it would be wrong");
+            "a parent is missing among the known models; shares computed without it would be "
+            "wrong, so none are given");
+    } else if (trace->parents == PARENTS_UNSETTLED) {
+        paint_field(
+            out, is_first ? "shares" : "",
+            "whether a parent is missing, or the merge left numbers out, the fingerprints alone "
+            "cannot say; give the candidates' weights a place that can be read");
     }
 }
 
@@ -223,6 +287,11 @@ static void print_test(const paint *out, const weir_trace *trace) {
         "models of which at least one has hidden units in the order of a random "
         "initialisation of its own, for all layers and all models searched together",
         format_count(tested, sizeof tested, trace->entries));
+    if (trace->candidate_count > 0 && trace->candidates[0].by_units) {
+        text_buffer_format(&line,
+                           ". The units do not stand in the candidate's order, so this p rests on "
+                           "measured strangers: it is calibrated");
+    }
     paint_gathered_field(out, "test", &line);
 }
 
@@ -278,7 +347,7 @@ void trace_print(const paint *out, const weir_trace *trace) {
     WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
     describe_verdict(&verdict, trace);
     paint_gathered_paragraph(out, &verdict);
-    if (out->style.verbosity < 0) {
+    if (out->style.verbosity < 0 || trace->adapter.is_adapter) {
         return;
     }
     (void)fputc('\n', out->stream);

@@ -104,8 +104,9 @@ void direction_decide(trace_candidate *candidate, const fingerprint *mine) {
         candidate->grid = grid_types[from < GRID_TYPES ? from : to];
         return;
     }
-    if (candidate->link.codes != LINK_UNIT_CODES || from < GRID_TYPES) {
-        return;
+    if (candidate->link.codes != LINK_UNIT_CODES || from < GRID_TYPES ||
+        candidate->link.equal_blocks == 0) {
+        return; /* copies of a relative's layer look alike: only the very numbers name this one */
     }
     size_t my_copies = 0;
     size_t their_copies = 0;

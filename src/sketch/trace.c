@@ -16,10 +16,12 @@
 #include "base/checked.h"
 #include "base/fail.h"
 #include "sketch/direction.h"
-#include "sketch/shares.h"
 
 static const double log10_p_linked = -6;
 static const double log10_p_open = -3;
+static const double gram_likeness_suspect = 0.75; /* which only proposes; ours */
+
+enum { GRAM_PAIRS_MIN = 500 };
 
 typedef struct searching {
     weir_trace *trace;
@@ -113,11 +115,8 @@ static weir_code keep_candidate(searching *run, const library_entry *entry, link
                       sizeof *trace->candidates)) {
         return weir_fail_nomem(err);
     }
-    trace_candidate found = {.id = entry->id,
-                             .is_exact = true,
-                             .share = (double)NAN,
-                             .share_low = (double)NAN,
-                             .share_high = (double)NAN};
+    trace_candidate found = {
+        .id = entry->id, .share = (double)NAN, .share_low = (double)NAN, .share_high = (double)NAN};
     WEIR_TRY(keep_text(&found.name, &trace->memory, entry->name, err));
     WEIR_TRY(keep_text(&found.location, &trace->memory, entry->location, err));
     found.sketch = fingerprint_copy(entry->sketch);
@@ -138,6 +137,64 @@ static bool is_cancelled(const searching *run) {
     const weir_callbacks *const callbacks = run->options ? run->options->callbacks : NULL;
     return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
 }
+
+/* --- suspects --- */
+
+/* Share of equal signs between the inner products of the tokens that both picked; 0 when those are
+ * few. */
+static double gram_likeness(const fingerprint *a, const fingerprint *b) {
+    size_t bit = 0;
+    size_t equal = 0;
+    size_t compared = 0;
+    for (size_t i = 1; i < GRAM_TOKENS; i++) {
+        for (size_t j = 0; j < i; j++, bit++) {
+            const bool both = a->token_tags[i] != 0 && a->token_tags[i] == b->token_tags[i] &&
+                              a->token_tags[j] != 0 && a->token_tags[j] == b->token_tags[j];
+            compared += both;
+            equal += both && !((a->gram[bit / 64] ^ b->gram[bit / 64]) >> (bit % 64) & 1);
+        }
+    }
+    return a->has_tokens && b->has_tokens && compared >= GRAM_PAIRS_MIN
+               ? (double)equal / (double)compared
+               : 0;
+}
+
+static void suspect_release(trace_suspect *suspect) {
+    fingerprint_free(suspect->sketch);
+    *suspect = (trace_suspect){0};
+}
+
+/* Keep it among the likest. */
+static weir_code consider_suspect(searching *run, const library_entry *entry, weir_error *err) {
+    weir_trace *const trace = run->trace;
+    const double likeness = gram_likeness(trace->sketch, entry->sketch);
+    if (!entry->location || likeness < gram_likeness_suspect) {
+        return WEIR_OK;
+    }
+    size_t at = trace->suspect_count;
+    for (; at > 0 && trace->suspects[at - 1].likeness < likeness; at--) {
+    }
+    if (at == TRACE_SUSPECTS_MAX) {
+        return WEIR_OK;
+    }
+    trace_suspect suspect = {.id = entry->id, .likeness = likeness};
+    WEIR_TRY(keep_text(&suspect.name, &trace->memory, entry->name, err));
+    WEIR_TRY(keep_text(&suspect.location, &trace->memory, entry->location, err));
+    suspect.sketch = fingerprint_copy(entry->sketch);
+    if (!suspect.sketch) {
+        return weir_fail_nomem(err);
+    }
+    if (trace->suspect_count == TRACE_SUSPECTS_MAX) {
+        suspect_release(&trace->suspects[--trace->suspect_count]);
+    }
+    memmove(&trace->suspects[at + 1], &trace->suspects[at],
+            (trace->suspect_count - at) * sizeof *trace->suspects);
+    trace->suspects[at] = suspect;
+    trace->suspect_count++;
+    return WEIR_OK;
+}
+
+/* --- libraries --- */
 
 /* Test one entry; *is_linked says whether it was kept. A record that cannot be read is left out. */
 static weir_code test_entry(searching *run, const library *from, uint64_t id, bool *is_linked,
@@ -166,12 +223,10 @@ static weir_code test_entry(searching *run, const library *from, uint64_t id, bo
     }
     if (link.log10_p <= log10_p_linked) {
         *is_linked = true;
-        WEIR_TRY(keep_candidate(run, &entry, &link, err));
+        return keep_candidate(run, &entry, &link, err);
     }
-    return WEIR_OK;
+    return consider_suspect(run, &entry, err);
 }
-
-/* --- libraries --- */
 
 static weir_code search_list(searching *run, const library *from, weir_error *err) {
     for (uint64_t id = 0; id < from->entry_count; id++) {
@@ -310,7 +365,42 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
         relate(&trace->candidates[i], trace->sketch);
     }
     trace->relation = overall(trace);
-    return shares_solve(trace, err);
+    return WEIR_OK;
+}
+
+weir_code trace_accept_suspect(weir_trace *trace, size_t index, const unit_map *units,
+                               weir_error *err) {
+    trace_suspect *const suspect = &trace->suspects[index];
+    const double log10_p = units->log10_p + log10((double)trace->entries);
+    if (log10_p < trace->best_log10_p) {
+        trace->best_log10_p = log10_p < 0 ? log10_p : 0;
+    }
+    if (units->layer_count == 0 || log10_p > log10_p_linked) {
+        trace->relation = overall(trace);
+        return WEIR_OK;
+    }
+    trace_candidate *const moved =
+        realloc(trace->candidates, (trace->candidate_count + 1) * sizeof *trace->candidates);
+    if (!moved) {
+        return weir_fail_nomem(err);
+    }
+    trace->candidates = moved;
+    trace->candidates[trace->candidate_count++] =
+        (trace_candidate){.id = suspect->id,
+                          .name = suspect->name,
+                          .location = suspect->location,
+                          .sketch = WEIR_TAKE(suspect->sketch),
+                          .link = {.log10_p = log10_p, .cosine = units->layers[0].cosine},
+                          .relation = WEIR_RELATION_RELATED,
+                          .by_units = true,
+                          .units = *units,
+                          .distance = (double)NAN,
+                          .share = (double)NAN,
+                          .share_low = (double)NAN,
+                          .share_high = (double)NAN};
+    trace->linked_count++;
+    trace->relation = overall(trace);
+    return WEIR_OK;
 }
 
 bool trace_may_share_start(const trace_candidate *candidate) {
@@ -339,6 +429,9 @@ void weir_trace_free(weir_trace *trace) {
     }
     for (size_t i = 0; i < trace->candidate_count; i++) {
         candidate_release(&trace->candidates[i]);
+    }
+    for (size_t i = 0; i < trace->suspect_count; i++) {
+        suspect_release(&trace->suspects[i]);
     }
     free(trace->candidates);
     free(trace->exclusions);

@@ -6,6 +6,8 @@
 #ifndef WEIR_SKETCH_TRACE_H
 #define WEIR_SKETCH_TRACE_H
 
+#include "align/adapter_fit.h"
+#include "align/unit_map.h"
 #include "base/arena.h"
 #include "sketch/library.h"
 #include "sketch/link.h"
@@ -16,6 +18,7 @@ enum {
     TRACE_CANDIDATES_MAX = 64, /* kept and shown; the rest is counted */
     TRACE_LEADERS = 256,       /* tested, by each kind of code */
     TRACE_MEMBERS = 64,        /* tested, of each family that is linked */
+    TRACE_SUSPECTS_MAX = 3,    /* looked at a second time */
     TRACE_EXHAUSTIVE = 1024,   /* entries up to which every one is tested */
 };
 
@@ -41,21 +44,39 @@ typedef struct trace_candidate {
     weir_relation relation; /**< IDENTICAL, DERIVED or RELATED */
     trace_direction direction;
     trace_why why;
-    weir_dtype grid;       /**< of TRACE_WHY_GRID */
-    const char *null_text; /**< what a calibrated p-value is calibrated on; static; else NULL */
-    bool is_exact;         /**< the p-value holds for any sample; else it is calibrated */
-    bool same_payload;     /**< every tensor has the same bytes */
-    double distance;       /**< of the sums over numbers, relative; NaN in another basis */
-    double share;          /**< of the model, NaN when it is not known */
+    weir_dtype grid;   /**< of TRACE_WHY_GRID */
+    bool same_payload; /**< every tensor has the same bytes */
+    double distance;   /**< of the sums over numbers, relative; NaN in another basis */
+    bool is_parent;    /**< one of several that the model was put together from */
+    bool by_units; /**< found by matching all units of some layers, whatever their order: `units` */
+    unit_map units;
+    double share; /**< of the model, NaN when it is not known */
     double share_low;
     double share_high;
 } trace_candidate;
+
+/** A model whose embeddings look alike though its units do not stand alike: worth a second pass. */
+typedef struct trace_suspect {
+    uint64_t id;
+    const char *name;
+    const char *location;
+    fingerprint *sketch;
+    double likeness; /**< share of equal signs between the inner products of 64 tokens */
+} trace_suspect;
 
 /** What took no part, and why. */
 typedef struct trace_exclusion {
     const char *what;
     const char *why;
 } trace_exclusion;
+
+/** For an adapter: what was found out about the base that it names. */
+typedef struct trace_adapter {
+    bool is_adapter;
+    const char
+        *tested; /**< name of the model that it was held against; NULL when none was at hand */
+    adapter_fit fit;
+} trace_adapter;
 
 struct weir_trace {
     arena memory;
@@ -66,6 +87,8 @@ struct weir_trace {
     weir_relation relation;
     trace_candidate *candidates; /**< nearest first */
     size_t candidate_count;
+    trace_suspect suspects[TRACE_SUSPECTS_MAX]; /**< likest first; only models with a location */
+    size_t suspect_count;
     uint64_t linked_count; /**< of all entries that were tested */
     parents_kind parents;
     bool missing_parent;
@@ -79,6 +102,7 @@ struct weir_trace {
     trace_exclusion *exclusions;
     size_t exclusion_count;
     size_t exclusion_capacity;
+    trace_adapter adapter;
     const char *claimed_base; /**< what the card or the adapter says, or NULL */
 };
 
@@ -99,6 +123,13 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
  * tell the two apart.
  */
 bool trace_may_share_start(const trace_candidate *candidate);
+
+/**
+ * Make a suspect a candidate by what matching its units showed; nothing when that is no link. The
+ * p-value is corrected for all entries searched.
+ */
+weir_code trace_accept_suspect(weir_trace *trace, size_t index, const unit_map *units,
+                               weir_error *err);
 
 /** Note what took no part. Both texts are copied. */
 weir_code trace_exclude(weir_trace *trace, const char *what, const char *why, weir_error *err);
