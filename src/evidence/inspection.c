@@ -162,8 +162,8 @@ static weir_code hash_tensor(digest *state, const checkpoint *files, const store
     return WEIR_OK;
 }
 
-/* The canonical name of each stored tensor, of its first part where it is split; "" for unknown
- * roles. malloc'ed, by index. */
+/* The canonical name of each stored tensor, of its first part where it is split and of the weight
+ * where several make one; "" for unknown roles. malloc'ed, by index. */
 static const char **canonical_names(const weir_model *model) {
     const checkpoint *files = model_checkpoint(model);
     const char **names = checked_alloc(files->tensors.count, sizeof *names);
@@ -174,6 +174,9 @@ static const char **canonical_names(const weir_model *model) {
         const tensor_view *view = model_view(model, i - 1);
         if (view->base.role != WEIR_ROLE_UNKNOWN) {
             names[view->stored - files->tensors.items] = view->base.name;
+        }
+        for (size_t k = 0; view->packed && k < view->packed->member_count; k++) {
+            names[view->packed->members[k] - files->tensors.items] = view->base.name;
         }
     }
     return names;

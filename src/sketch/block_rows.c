@@ -23,6 +23,11 @@ static double noise_of(weir_dtype dtype) {
     return bits > 8 ? 0.006 : bits > 6 ? 0.02 : bits > 5 ? 0.04 : bits > 4 ? 0.08 : 0.3;
 }
 
+/* Codes with scales beside them, one for up to a whole row: coarser than blocks of as many bits. */
+static double packed_noise_of(const packed_tensor *packed) {
+    return packed->bits == 8 ? 0.02 : packed->bits == 4 ? 0.12 : 0.3;
+}
+
 static const feed_forward *find_views(const feed_forward *views, size_t count,
                                       const sketch_block *block) {
     for (size_t i = 0; i < count; i++) {
@@ -35,8 +40,8 @@ static const feed_forward *find_views(const feed_forward *views, size_t count,
 
 static weir_code read_block(float *out, block_rows *into, const tensor_view *up,
                             view_scratch *scratch, weir_error *err) {
-    const double rounding = rounding_of(up->base.dtype);
-    const double noise = noise_of(up->base.dtype);
+    const double rounding = up->packed ? 0 : rounding_of(up->base.dtype);
+    const double noise = up->packed ? packed_noise_of(up->packed) : noise_of(up->base.dtype);
     into->rounding = rounding > into->rounding ? rounding : into->rounding;
     into->noise = noise > into->noise ? noise : into->noise;
     return tensor_view_read(up, 0, BLOCK_UNITS, out, scratch, err);

@@ -52,6 +52,7 @@ static const struct {
     {"config.quantization_config.group_size", "24"},
     {"config.quantization_config.weight_block_size", "16, 8"},
     {"config.quantization_config.bits", "4"},
+    {"config.text_config.quantization_config.weight_block_size", "0, 3"},
 };
 enum { SAID_COUNT = sizeof said / sizeof *said };
 

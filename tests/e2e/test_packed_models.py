@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models whose weights are packed codes, against the numbers that they stand for."""
+"""Models whose weights are packed codes, against the numbers that they stand for: diff, trace and inspect."""
 
 from __future__ import annotations
 
@@ -106,3 +106,72 @@ def test_a_group_that_does_not_exist_is_a_finding(weir: Weir, tmp_path: Path) ->
     value = run(weir, write_folder(tmp_path / "a", llama_tensors()), write_folder(tmp_path / "b", stored))
 
     assert "layers.0.q" in {row["name"] for row in value["tensors"] if row["state"] == "removed"}
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_upstream_of_a_packed_model_is_found(weir: Weir, tmp_path: Path, kind: str) -> None:
+    base = llama_tensors()
+    stored, _ = packed_model(base, PACKERS[kind])
+    registry = tmp_path / "registry.db"
+    for name, tensors in (("base", base), ("other", llama_tensors(seed=1))):
+        added = weir("registry", "add", write_folder(tmp_path / name, tensors), "--registry", registry)
+        assert added.code == 0, added.err
+
+    result = weir("trace", write_folder(tmp_path / "model", stored), "--registry", registry, "--json")
+
+    assert result.code == 0, result.err
+    value = result.json()
+    check_schema(value)
+    found = [row for row in value["candidates"] if row["verdict"] != "no_link"]
+    assert [row["model"]["name"] for row in found] == ["base"]
+    assert found[0]["verdict"] == "related"
+    assert found[0]["log10_p"] < -6
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_inspect_counts_what_the_codes_stand_for(weir: Weir, tmp_path: Path, kind: str) -> None:
+    base = llama_tensors()
+    stored, _ = packed_model(base, PACKERS[kind])
+
+    value = weir("inspect", write_folder(tmp_path / "model", stored), "--json").json()
+
+    assert value["model"]["parameters"] == sum(values.size for values in base.values())
+    assert not value["findings"]
+
+
+def test_scales_are_bound_to_their_layer(weir: Weir, tmp_path: Path) -> None:
+    """The scales of two layers change places: the same bytes are there, and another model."""
+    stored, _ = packed_model(llama_tensors(), PACKERS["gptq"])
+    names = [f"model.layers.{layer}.mlp.up_proj.scales" for layer in (0, 1)]
+    turned = stored | {names[0]: stored[names[1]], names[1]: stored[names[0]]}
+
+    ids = [weir("inspect", write_folder(tmp_path / name, tensors), "--digest", "--json").json()["model"]["payload_id"]
+           for name, tensors in (("a", stored), ("b", turned))]
+
+    assert ids[0] != ids[1]
+
+
+def test_the_configuration_is_asked_where_shapes_cannot_tell(weir: Weir, tmp_path: Path) -> None:
+    """Zero points of gptq_v2 are stored as they are, and blocks of FP8 may be of another size."""
+    base = llama_tensors()
+    name = "model.layers.0.mlp.up_proj"
+    parts, values = PACKERS["gptq"](name, base[name + ".weight"])
+    ones = np.uint32(0x11111111)
+    parts[name + ".qzeros"] = (parts[name + ".qzeros"].view(np.uint32) + ones).view(np.int32)
+    other = "model.layers.1.mlp.up_proj"
+    codes = (base[other + ".weight"] * 448).astype(ml_dtypes.float8_e4m3fn)
+    scales = np.random.default_rng(3).uniform(0.001, 0.002, (3, 4)).astype(np.float32)
+    parts |= {other + ".weight": codes, other + ".weight_scale_inv": scales}
+    stored = {key: value for key, value in base.items() if key not in (name + ".weight", other + ".weight")} | parts
+    meant = dict(base)
+    meant[name + ".weight"] = values
+    meant[other + ".weight"] = codes.astype(np.float32) * np.kron(scales, np.ones((32, 16), np.float32))
+    said = {"quant_method": "gptq", "checkpoint_format": "gptq_v2", "weight_block_size": [32, 16]}
+
+    value = run(weir, write_folder(tmp_path / "a", meant),
+                write_folder(tmp_path / "b", stored, quantization_config=said))
+
+    rows = {row["name"]: row for row in value["tensors"]}
+    for layer in (0, 1):
+        assert rows[f"layers.{layer}.up"]["rel_norm"] == 0
+        assert rows[f"layers.{layer}.up"]["unchanged"] == 1
