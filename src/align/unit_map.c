@@ -40,7 +40,7 @@ enum {
     RUN_UNITS = 64,
     CHUNK_FLOATS = 1 << 22,
     SPOT_CHECKS = 32, /* matched units whose rows are compared in the stored basis */
-    PAIRS_TRIED_MAX = 256,
+    PAIRS_TRIED_MAX = 64,
 };
 
 static const uint64_t allowed_bytes_min = (uint64_t)64 << 20;
