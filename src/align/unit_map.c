@@ -15,7 +15,8 @@
  * was measured on models trained independently, and the law that is used here, p = P(Binomial(n,
  * STRANGER_RATE + STRANGER_UNITS / m) >= agreeing units), has a rate far above the largest that was
  * seen; docs/evidence.md has the figures. p is multiplied by the number of layer pairs that were
- * tried, and never falls below P_FLOOR, which is as far as such a measurement carries.
+ * tried. What is printed never falls below UNIT_MAP_LOG10_P_MIN, which is as far as such a
+ * measurement carries.
  */
 #include "align/unit_map.h"
 
@@ -39,7 +40,7 @@ enum {
     RUN_UNITS = 64,
     CHUNK_FLOATS = 1 << 22,
     SPOT_CHECKS = 32, /* matched units whose rows are compared in the stored basis */
-    PAIRS_TRIED_MAX = 256,
+    PAIRS_TRIED_MAX = 64,
 };
 
 static const uint64_t allowed_bytes_min = (uint64_t)64 << 20;
@@ -47,8 +48,8 @@ static const uint64_t allowed_share = 32; /* of a model's weights, one part in 3
 
 static const double stranger_rate = 0.05;
 static const double stranger_units = 4;
-static const double p_floor = 1e-6;
-static const double p_found = 1e-4; /* a layer that is found is not looked for elsewhere */
+static const double p_least = 1e-300; /* a logarithm of 0 is none */
+static const double p_found = 1e-4;   /* a layer that is found is not looked for elsewhere */
 
 /* One of the two models. */
 typedef struct side {
@@ -577,7 +578,7 @@ static unit_map conclude(const unit_search *search) {
         add_layer(&map, &search->tries[i], &p);
     }
     p *= (double)search->pairs_tried;
-    map.log10_p = map.layer_count == 0 || p >= 1 ? 0 : log10(p > p_floor ? p : p_floor);
+    map.log10_p = map.layer_count == 0 || p >= 1 ? 0 : log10(p > p_least ? p : p_least);
     return map;
 }
 

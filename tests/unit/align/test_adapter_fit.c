@@ -250,6 +250,31 @@ static void module_that_the_base_lacks_contradicts(void **state) {
     side_close(&adapter);
 }
 
+static void modules_outside_the_layers_contradict_nothing(void **state) {
+    (void)state;
+    static const float values[RANK * WORDS];
+    const stream own = stream_of(5);
+    side base; /* without a head */
+    side adapter;
+    base_open(&base, &own, LAYERS, 100);
+    adapter_open(&adapter, READS, &own, 200);
+    weir_model_free(adapter.model);
+    add(&adapter, "base_model.model.lm_head.lora_A.weight", RANK, WIDTH, values);
+    add(&adapter, "base_model.model.lm_head.lora_B.weight", WORDS, RANK, values);
+    add(&adapter, "base_model.model.model.layers.0.novel.lora_A.weight", RANK, WIDTH, values);
+    add(&adapter, "base_model.model.model.layers.0.novel.lora_B.weight", WIDTH, RANK, values);
+    adapter.model = fixture_model(&adapter.from, NULL);
+
+    const adapter_fit fit = fit_of(&adapter, &base);
+
+    assert_int_equal(fit.verdict, ADAPTER_FITS);
+    assert_int_equal(fit.modules, 12);
+    assert_int_equal(fit.fitting, 10);
+    assert_string_equal(fit.first_unfitting, "");
+    side_close(&base);
+    side_close(&adapter);
+}
+
 static void module_of_another_shape_contradicts(void **state) {
     (void)state;
     static const float values[RANK * ROWS];
@@ -368,6 +393,7 @@ int main(void) {
         cmocka_unit_test(order_of_the_dimensions_is_what_is_tested),
         cmocka_unit_test(untrained_adapter_is_only_claimed),
         cmocka_unit_test(module_that_the_base_lacks_contradicts),
+        cmocka_unit_test(modules_outside_the_layers_contradict_nothing),
         cmocka_unit_test(module_of_another_shape_contradicts),
         cmocka_unit_test(base_with_missing_layers_contradicts_nothing),
         cmocka_unit_test(dimensions_that_are_zero_take_no_part),
