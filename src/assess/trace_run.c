@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/trace_adapter.h"
 #include "assess/trace_weights.h"
 #include "base/fail.h"
 #include "base/findings.h"
@@ -69,9 +70,9 @@ static weir_code open_model(weir_trace *trace, tracing *run, const char *path, w
     if (claim) {
         WEIR_TRY(keep_text(&trace->claimed_base, &trace->memory, claim->value, err));
     }
-    if (diff_is_adapter(run->model)) {
-        return weir_fail(err, WEIR_ERR_UNSUPPORTED, trace->name, NULL,
-                         "a model with weights of its own", "an adapter");
+    trace->adapter.is_adapter = diff_is_adapter(run->model);
+    if (trace->adapter.is_adapter) {
+        return WEIR_OK;
     }
     if (options->digest || weight_bytes(run->model) <= PAYLOAD_UNASKED_BYTES_MAX) {
         WEIR_TRY(model_payload_id(trace->payload_id, run->model, options->callbacks, err));
@@ -150,8 +151,12 @@ weir_code weir_trace_run(weir_trace **out, const char *model_path,
     } else {
         WEIR_TRY(open_model(trace, &run, model_path, err));
     }
-    WEIR_TRY(search(trace, &run, err));
-    WEIR_TRY(trace_use_weights(trace, run.model, run.options, err));
+    if (trace->adapter.is_adapter) {
+        WEIR_TRY(trace_try_adapter(trace, run.model, run.options, err));
+    } else {
+        WEIR_TRY(search(trace, &run, err));
+        WEIR_TRY(trace_use_weights(trace, run.model, run.options, err));
+    }
     *out = WEIR_TAKE(trace);
     return WEIR_OK;
 }

@@ -37,7 +37,7 @@ class Row:
     path: str
     parents: list[str]  # the nearest models it was made from
     ancestors: list[str]  # roots and random starts whose numbers it holds
-    link: str = "yes"  # yes; no; only_embedding; undecidable (no answer is the right one)
+    link: str = "yes"  # yes; no; either; only_embedding; adapter; undecidable (no answer is the right one)
     verdicts: list[str] = field(default_factory=lambda: ["identical", "derived", "related"])
     direction: str = "unknowable"  # from, when a reader of the files can know it
     layers: list[list[int]] | None = None  # [mine, theirs] of the first parent
@@ -103,7 +103,7 @@ class Recipe:
 RECIPES: list[Recipe] = []
 
 
-def recipe(case: str, kind: str, families: tuple[str, ...], *, count: int = 12, in_mini: int = 1,
+def recipe(case: str, kind: str, families: tuple[str, ...], *, count: int = 10, in_mini: int = 1,
            suffix: str = "", **truth: Any) -> Callable[[Callable[[Job], None]], Callable[[Job], None]]:
     """Register a maker for a row of the table of cases; `truth` presets fields of its rows."""
 

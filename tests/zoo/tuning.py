@@ -18,7 +18,7 @@ from roots import load, save
 from rows import ALL, CAUSAL, DEEP, LIKE_LLAMA, Job, recipe
 from training import Plan, next_token_loss, train
 
-STEPS = 40
+STEPS = 30
 STRETCH = 10  # of continued pretraining, between two looks at how far it has gone
 TUNED = {"verdicts": ["derived", "related"]}
 
@@ -130,11 +130,13 @@ def adapter(kind: str) -> None:
         declared = job.source if kind == "right" else job.roots / job.peers[0]
         model.peft_config["default"].base_model_name_or_path = declared.name
         model.save_pretrained(job.target)
+        card = f"---\nbase_model: {declared.name}\nlibrary_name: peft\n---\n"
+        (job.target / "README.md").write_text(card)
         job.row.note = f"declares {declared.name}"
 
-    # An adapter holds none of its base's numbers: what it declares can only be repeated.
-    recipe("P12", f"adapter-{kind}-base", ("llama", "qwen2"), link="undecidable",
-           verdicts=["cannot_decide"])(make)
+    # An adapter holds none of its base's numbers; whether it fits the base that it names can be tested.
+    recipe("P12", f"adapter-{kind}-base", ("llama", "qwen2"), link="adapter", registry="roots",
+           verdicts=["related", "cannot_decide"] if kind == "right" else ["no_link", "cannot_decide"])(make)
 
 
 adapter("right")
@@ -181,7 +183,7 @@ def distil(job: Job, student: PreTrainedModel) -> None:
             wanted = F.softmax(teacher(input_ids=ids, use_cache=False).logits, -1)
         return F.cross_entropy(of(input_ids=ids, use_cache=False).logits.flatten(0, 1), wanted.flatten(0, 1))
 
-    seen = train(student, corpus.tokens(), Plan(120, 3e-3, order=job.seed), loss)
+    seen = train(student, corpus.tokens(), Plan(80, 3e-3, order=job.seed), loss)
     job.row.figures |= {"first_loss": round(seen.first, 4), "last_loss": round(seen.last, 4)}
     save(student, job.target, stored_dtype(job.source), corpus.VOCABULARY)
 
