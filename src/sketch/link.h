@@ -61,7 +61,7 @@ typedef struct link_result {
  * @param entries    how many fingerprints were searched for this one; at least 1
  * @return WEIR_OK; WEIR_ERR_NOMEM
  *
- * Thread-safe. Cost: tens of microseconds for strangers of 32 layers.
+ * Thread-safe. Cost: some .14 ms for strangers of 32 layers, .25 ms for relatives, 1 ms where widths differ.
  */
 weir_code link_test(link_result *out, const fingerprint *mine, const fingerprint *theirs,
                     uint64_t entries, weir_error *err);

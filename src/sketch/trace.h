@@ -16,7 +16,7 @@
 
 enum {
     TRACE_CANDIDATES_MAX = 64, /* kept and shown; the rest is counted */
-    TRACE_LEADERS = 256,       /* tested, by each kind of code */
+    TRACE_LEADERS = 64,        /* tested, by each kind of code */
     TRACE_MEMBERS = 64,        /* tested, of each family that is linked */
     TRACE_SUSPECTS_MAX = 3,    /* looked at a second time */
     TRACE_EXHAUSTIVE = 1024,   /* entries up to which every one is tested */
