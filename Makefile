@@ -28,9 +28,9 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (60)
 	@tools/install-packages build fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
 
-zoo: all ## make a family of small models and run every verb over it
-	@tools/install-packages run
-	@tools/zoo build/weir
+zoo: ## build the zoo of models and judge every trace of it; results go to bench/results
+	@tools/install-packages build run
+	@tools/zoo
 
 lint: ## layout, shell scripts, clang-tidy over every C file
 	@tools/install-packages build lint

@@ -12,7 +12,7 @@
  * over all entries finds no link where that one has none. Of passthroughs both parents' families
  * must be found.
  *
- * search_ms: the scan, then 64 leaders and 64 members fetched, decoded and tested by two threads;
+ * search_ms: the scan, then its leaders and 64 members fetched, decoded and tested by two threads;
  * the query's hot code is at hand, its fingerprint too. `sum` reads the same bytes as the scan and
  * adds them up with as many threads: the machine's own limit.
  */
@@ -207,9 +207,8 @@ static uint32_t *leaders_of_entries(const search_index *index, uint64_t entries)
 }
 
 /* Whether a linked entry of this entry's synthetic family is among what the search brings up. */
-static bool finds_family(const bench *run, const fingerprint *query, const hot_code *code,
-                         const search_hit *hits, size_t count, uint64_t parent) {
-    weir_error err = {0};
+static bool finds_family(const bench *run, const fingerprint *query, const search_hit *hits,
+                         size_t count, uint64_t parent) {
     const uint64_t family = synthetic_family(&run->of, parent);
     bool found = false;
     for (size_t i = 0; i < count && !found; i++) {
@@ -217,8 +216,6 @@ static bool finds_family(const bench *run, const fingerprint *query, const hot_c
             found = is_linked(run, query, hits[i].entry);
         }
     }
-    (void)code;
-    (void)err;
     return found;
 }
 
@@ -250,8 +247,8 @@ static void try_query(tally *out, const bench *run, const uint32_t *leaders, der
     hot_code_make(&code, query);
     require(search_index_leaders(&hits, &count, run->index, &code, LEADERS, 2, &err), &err);
     out->queries++;
-    out->found += finds_family(run, query, &code, hits, count, parent) &&
-                  (second == parent || finds_family(run, query, &code, hits, count, second));
+    out->found += finds_family(run, query, hits, count, parent) &&
+                  (second == parent || finds_family(run, query, hits, count, second));
     out->parent += has_leader(hits, count, leaders[parent]) &&
                    (second == parent || has_leader(hits, count, leaders[second]));
     free(hits);
@@ -302,7 +299,7 @@ static void test_all(const bench *run, const fingerprint *query, const search_hi
     }
 }
 
-/* The best leaders and the members of the best families are fetched and tested. @return the tests
+/* The leaders and the members of the best families are fetched and tested. @return the tests
  * made */
 static size_t search_whole(const bench *run, const fingerprint *query, const hot_code *code) {
     weir_error err = {0};
@@ -310,8 +307,7 @@ static size_t search_whole(const bench *run, const fingerprint *query, const hot
     size_t count = 0;
     size_t opened = 0;
     require(search_index_leaders(&hits, &count, run->index, code, LEADERS, 2, &err), &err);
-    const size_t leaders = count < LEADERS ? count : LEADERS;
-    test_all(run, query, hits, leaders);
+    test_all(run, query, hits, count);
     for (size_t i = 0; i < count && opened < MEMBERS; i++) {
         search_hit *members = NULL;
         size_t member_count = 0;
@@ -323,7 +319,7 @@ static size_t search_whole(const bench *run, const fingerprint *query, const hot
         free(members);
     }
     free(hits);
-    return leaders + opened;
+    return count + opened;
 }
 
 static double sum_bytes(const uint8_t *bytes, uint64_t len) {

@@ -180,7 +180,7 @@ static const example_spec trace_examples[] = {
 static const example_spec registry_examples[] = {
     {"weir registry add ./Llama-3.2-1B", "take its fingerprint, so that trace can find it"},
     {"weir registry list", "the models that are known"},
-    {"weir registry export Llama-3.2-1B l.weirfp", "a fingerprint to give to others, 20 KB"},
+    {"weir registry export Llama-3.2-1B l.weirfp", "a fingerprint to give to others, some 20 KB"},
     {"weir registry remove old --reason withdrawn", "searched no more; the record stays"},
     {NULL, NULL},
 };
@@ -207,8 +207,8 @@ static const exit_status_info statuses[] = {
      "The evidence does not reach the gate that was asked for: it neither passes nor "
      "fails."},
     {EXIT_ENVIRONMENT,
-     "The system failed: a missing file, a full disk, exhausted memory, a missing "
-     "component."},
+     "The system failed: a missing file, a full disk, exhausted memory, a registry that is locked, "
+     "damaged or made by a newer version, a missing component."},
     {EXIT_BUG, "A bug in weir."},
     {EXIT_INTERRUPTED, "Stopped by ctrl-C."},
     {EXIT_TERMINATED, "Stopped by SIGTERM."},

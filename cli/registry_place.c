@@ -100,7 +100,7 @@ exit_status registry_place_find(registry_place *out, const invocation *call, boo
         return failure_of_system(call, "registry", expected_place, ENAMETOOLONG);
     }
     const char *temporary = absolute("TMPDIR");
-    if (access(out->folder, W_OK) != 0 &&
+    if (access(out->folder, F_OK) == 0 && access(out->folder, W_OK) != 0 &&
         !format_path(out->scratch, temporary ? temporary : "/tmp", "")) {
         out->scratch[0] = '\0';
     }

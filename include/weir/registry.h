@@ -4,8 +4,8 @@
  * searches.
  *
  * A registry is one SQLite file. It keeps no weights: of every model a name, what its files claim,
- * and a fingerprint of some 20 KB. A removed entry stays as a record with its reason and is
- * searched no more; adding the same model again makes a new record.
+ * and a fingerprint of at most 40 KB for 32 layers. A removed entry stays as a record with its
+ * reason and is searched no more; adding the same model again makes a new record.
  *
  * Every change is one transaction. When a call has returned WEIR_OK its change is on the disk, and
  * a process or a machine that dies in the middle of a call leaves the registry as it was before it.

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "align/readable.h"
 #include "base/checked.h"
 #include "base/fail.h"
-#include "kernel/convert.h"
 
 enum { UNITS_MAX = 1 << 17 };
 
@@ -34,9 +34,8 @@ static int norm_rank(weir_role role) {
 
 static bool is_readable(const tensor_view *view) {
     const weir_tensor *const tensor = &view->base;
-    return tensor->layer >= 0 && !tensor->is_bias && convert_can_read(tensor->dtype) &&
-           tensor->rows > 0 && tensor->rows <= UNITS_MAX && tensor->cols > 0 &&
-           tensor->cols % weir_dtype_get(tensor->dtype)->block_elements == 0;
+    return tensor->layer >= 0 && !tensor->is_bias && tensor->rows <= UNITS_MAX &&
+           has_readable_rows(view);
 }
 
 static int32_t expert_of(const weir_tensor *tensor) {
@@ -127,20 +126,14 @@ weir_code feed_forward_list(feed_forward **out, size_t *count, const weir_model 
             take_gate(items, found, view);
         }
     }
-    size_t gated = 0;
-    for (size_t i = 0; i < found; i++) {
-        if (items[i].gate) {
-            items[gated++] = items[i];
-        }
-    }
-    for (size_t i = 0; gated > 0 && i < weir_model_tensor_count(model); i++) {
+    for (size_t i = 0; found > 0 && i < weir_model_tensor_count(model); i++) {
         const tensor_view *const view = model_view(model, i);
         if (norm_rank(view->base.role) > 0 && is_readable(view)) {
-            take_norm(items, gated, view);
+            take_norm(items, found, view);
         }
     }
-    *count = gated;
-    *out = gated > 0 ? WEIR_TAKE(items) : NULL;
+    *count = found;
+    *out = WEIR_TAKE(items);
     return WEIR_OK;
 }
 
@@ -153,9 +146,4 @@ float feed_forward_gain_offset(const weir_model *model) {
         }
     }
     return 0.0F;
-}
-
-uint64_t feed_forward_bytes(const tensor_view *view, uint64_t row_count) {
-    const weir_dtype_info *const info = weir_dtype_get(view->base.dtype);
-    return row_count * view->base.cols / info->block_elements * info->block_bytes;
 }

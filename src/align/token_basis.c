@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "align/readable.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/hash.h"
@@ -124,12 +125,8 @@ static const tensor_view *find_embedding(const weir_model *model) {
         return NULL;
     }
     const tensor_view *const view = model_view(model, index);
-    const weir_dtype_info *const info = weir_dtype_get(view->base.dtype);
-    const bool holds_numbers =
-        info->kind == WEIR_DTYPE_KIND_FLOAT || info->kind == WEIR_DTYPE_KIND_BLOCK;
-    const bool fits = view->base.cols > 0 && view->base.cols <= HIDDEN_MAX && !view->transposed &&
-                      view->base.cols % info->block_elements == 0;
-    return holds_numbers && fits ? view : NULL;
+    const bool fits = view->base.cols <= HIDDEN_MAX && !view->transposed && has_readable_rows(view);
+    return fits ? view : NULL;
 }
 
 /* Rows are zero where the bucket is empty. */

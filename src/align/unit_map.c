@@ -130,7 +130,7 @@ static weir_code read_rows(side *from, const tensor_view *view, uint64_t begin, 
     if (callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context)) {
         return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, "to go on", "a request to stop");
     }
-    const uint64_t bytes = feed_forward_bytes(view, count);
+    const uint64_t bytes = tensor_view_bytes(view, count * view->base.cols);
     from->bytes_read += bytes;
     from->bytes_left -= bytes < from->bytes_left ? bytes : from->bytes_left;
     return tensor_view_read(view, begin, count, out, &from->scratch, err);
@@ -427,10 +427,11 @@ static uint32_t rank_of(const unit_search *search, int32_t mine, int32_t theirs)
     return away == 0 ? 0 : theirs == from_end ? 1 : (uint32_t)(away < 0 ? -away : away) + 1;
 }
 
-static bool can_read(const side *from, const feed_forward *item, size_t units) {
-    return feed_forward_bytes(item->gate, units) <= from->bytes_left &&
-           feed_forward_bytes(item->up, units) <=
-               from->bytes_left - feed_forward_bytes(item->gate, units);
+static bool can_read(const side *from, const feed_forward *item, uint64_t units) {
+    const uint64_t numbers = units * from->frame.cols;
+    const uint64_t bytes =
+        tensor_view_bytes(item->gate, numbers) + tensor_view_bytes(item->up, numbers);
+    return bytes <= from->bytes_left;
 }
 
 /* Try the candidates of rank [rank_min, rank_max] until the layer is found or too much was read. */
@@ -449,7 +450,7 @@ static weir_code try_candidates(layer_try *layer, unit_search *search, uint32_t 
     for (size_t i = 0; i < theirs->count && !layer->is_found; i++) {
         const bool is_asked = list[i].rank >= rank_min && list[i].rank <= rank_max;
         if (is_asked && search->pairs_tried < PAIRS_TRIED_MAX &&
-            can_read(theirs, list[i].item, (size_t)list[i].item->up->base.rows)) {
+            can_read(theirs, list[i].item, list[i].item->up->base.rows)) {
             WEIR_TRY(try_pair(layer, search, list[i].item, err));
         }
     }
@@ -514,7 +515,7 @@ static weir_code prepare_side(side *out, const unit_search *search, weir_error *
     WEIR_TRY(feed_forward_list(&items, &out->count, out->model, err));
     size_t kept = 0;
     for (size_t i = 0; i < out->count; i++) {
-        if (items[i].up->base.cols == out->basis.hidden) {
+        if (items[i].gate && items[i].up->base.cols == out->basis.hidden) {
             items[kept++] = items[i];
         }
     }

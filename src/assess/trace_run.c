@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/trace_adapter.h"
 #include "assess/trace_ranges.h"
 #include "assess/trace_weights.h"
 #include "base/fail.h"
@@ -176,9 +177,9 @@ static weir_code open_model(weir_trace *trace, opened *it, const weir_tracer *tr
     if (claim) {
         WEIR_TRY(keep_text(&trace->claimed_base, &trace->memory, claim->value, err));
     }
-    if (diff_is_adapter(it->model)) {
-        return weir_fail(err, WEIR_ERR_UNSUPPORTED, trace->name, NULL,
-                         "a model with weights of its own", "an adapter");
+    trace->adapter.is_adapter = diff_is_adapter(it->model);
+    if (trace->adapter.is_adapter) {
+        return WEIR_OK;
     }
     if (options->keep_ranges) {
         WEIR_TRY(trace_ranges_keep(it->model, err));
@@ -200,10 +201,20 @@ static weir_code open_fingerprint(weir_trace *trace, const char *path, weir_erro
     return fingerprint_read(&trace->sketch, path, err);
 }
 
+static weir_code search(weir_trace *trace, const weir_tracer *tracer, const weir_model *model,
+                        weir_error *err) {
+    const weir_trace_options *const options = &tracer->options;
+    const fingerprint_options how = {.jobs = options->jobs, .callbacks = options->callbacks};
+    memcpy(trace->index_id, tracer->index_id, sizeof trace->index_id);
+    WEIR_TRY(trace_search(trace, tracer->libraries, tracer->library_count, &how, err));
+    WEIR_TRY(trace_use_weights(trace, model, options, err));
+    return options->keep_ranges && model ? trace_ranges_note(trace, model, options->callbacks, err)
+                                         : WEIR_OK;
+}
+
 weir_code weir_tracer_trace(weir_trace **out, weir_tracer *tracer, const char *model_path,
                             const char *name, weir_error *err) {
     const weir_trace_options *const options = &tracer->options;
-    const fingerprint_options how = {.jobs = options->jobs, .callbacks = options->callbacks};
     WEIR_CLEANUP(opened_release) opened it = {0};
     WEIR_CLEANUP(weir_trace_free) weir_trace *trace = calloc(1, sizeof *trace);
     if (!trace) {
@@ -215,12 +226,8 @@ weir_code weir_tracer_trace(weir_trace **out, weir_tracer *tracer, const char *m
     WEIR_TRY(describe_command(trace, options, err));
     WEIR_TRY(fingerprint_is_path(model_path) ? open_fingerprint(trace, model_path, err)
                                              : open_model(trace, &it, tracer, model_path, err));
-    memcpy(trace->index_id, tracer->index_id, sizeof trace->index_id);
-    WEIR_TRY(trace_search(trace, tracer->libraries, tracer->library_count, &how, err));
-    WEIR_TRY(trace_use_weights(trace, it.model, options, err));
-    if (options->keep_ranges && it.model) {
-        WEIR_TRY(trace_ranges_note(trace, it.model, options->callbacks, err));
-    }
+    WEIR_TRY(trace->adapter.is_adapter ? trace_try_adapter(trace, it.model, options, err)
+                                       : search(trace, tracer, it.model, err));
     *out = WEIR_TAKE(trace);
     return WEIR_OK;
 }

@@ -141,6 +141,10 @@ static weir_code write_all(json_writer *json, const weir_trace *trace, weir_erro
 
 weir_code bundle_write(FILE *stream, const weir_trace *trace, weir_error *err) {
     json_writer json = json_writer_init(stream);
+    if (!trace->sketch) {
+        return weir_fail(err, WEIR_ERR_UNSUPPORTED, trace->name, NULL,
+                         "a model with weights of its own, to bundle its verdict", "an adapter");
+    }
     if (trace->range_count == 0 && trace->cost.bytes_read > 0) {
         return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a trace that kept its ranges",
                          "one that did not");

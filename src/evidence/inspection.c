@@ -21,19 +21,19 @@
 
 enum { HASH_PIECE_BYTES = 1 << 20 };
 
-static void sum_tensors(weir_inspection *inspection) {
+static weir_code sum_tensors(weir_inspection *inspection, weir_error *err) {
     const checkpoint *files = model_checkpoint(inspection->model);
+    WEIR_TRY(model_count_parameters(inspection->model, inspection->dtype_parameters, err));
+    for (size_t i = 0; i < WEIR_DTYPE_COUNT; i++) {
+        inspection->parameters += inspection->dtype_parameters[i];
+    }
     for (size_t i = 0; i < files->tensors.count; i++) {
-        const stored_tensor *tensor = &files->tensors.items[i];
-        uint64_t elements = 0;
-        (void)tensor_table_elements(&elements, tensor->dims, tensor->rank);
-        inspection->parameters += elements;
-        inspection->tensor_bytes += tensor->bytes;
-        inspection->dtype_parameters[tensor->dtype] += elements;
+        inspection->tensor_bytes += files->tensors.items[i].bytes;
     }
     for (size_t i = 0; i < files->file_count; i++) {
         inspection->file_bytes += files->files[i].bytes;
     }
+    return WEIR_OK;
 }
 
 static weir_code scan_templates(weir_inspection *inspection, weir_error *err) {
@@ -162,8 +162,8 @@ static weir_code hash_tensor(digest *state, const checkpoint *files, const store
     return WEIR_OK;
 }
 
-/* The canonical name of each stored tensor, of its first part where it is split; "" for unknown
- * roles. malloc'ed, by index. */
+/* The canonical name of each stored tensor, of its first part where it is split and of the weight
+ * where several make one; "" for unknown roles. malloc'ed, by index. */
 static const char **canonical_names(const weir_model *model) {
     const checkpoint *files = model_checkpoint(model);
     const char **names = checked_alloc(files->tensors.count, sizeof *names);
@@ -174,6 +174,9 @@ static const char **canonical_names(const weir_model *model) {
         const tensor_view *view = model_view(model, i - 1);
         if (view->base.role != WEIR_ROLE_UNKNOWN) {
             names[view->stored - files->tensors.items] = view->base.name;
+        }
+        for (size_t k = 0; view->packed && k < view->packed->member_count; k++) {
+            names[view->packed->members[k] - files->tensors.items] = view->base.name;
         }
     }
     return names;
@@ -280,7 +283,7 @@ weir_code weir_inspect(weir_inspection **out, const char *path, const weir_inspe
     if (!inspection->verdicts || !inspection->sha256) {
         return weir_fail_nomem(err);
     }
-    sum_tensors(inspection);
+    WEIR_TRY(sum_tensors(inspection, err));
     WEIR_TRY(scan_templates(inspection, err));
     judge_files(inspection);
     if (options->digest) {

@@ -173,6 +173,27 @@ static void write_search(json_writer *json, const weir_trace *trace) {
     json_member_uint(json, "bytes_stored", trace->cost.bytes_stored);
 }
 
+static void write_adapter(json_writer *json, const trace_adapter *adapter) {
+    static const char *const verdicts[] = {[ADAPTER_CLAIMED] = "claimed",
+                                           [ADAPTER_FITS] = "fits",
+                                           [ADAPTER_CONTRADICTED] = "contradicted"};
+    json_key(json, "adapter");
+    if (!adapter->is_adapter) {
+        json_null(json);
+        return;
+    }
+    const adapter_fit *const fit = &adapter->fit;
+    json_object_begin(json);
+    json_member_string(json, "tested", adapter->tested);
+    json_member_string(json, "verdict", verdicts[fit->verdict]);
+    json_member_double(json, "p", adapter->tested && fit->is_tested ? fit->p : (double)NAN);
+    json_member_uint(json, "modules", fit->modules);
+    json_member_uint(json, "fitting", fit->fitting);
+    json_member_string(json, "first_unfitting",
+                       fit->first_unfitting[0] ? fit->first_unfitting : NULL);
+    json_object_end(json);
+}
+
 void trace_write_json(json_writer *json, const weir_trace *trace) {
     json_object_begin(json);
     json_member_string(json, "schema", "weir.trace/1");
@@ -184,6 +205,7 @@ void trace_write_json(json_writer *json, const weir_trace *trace) {
     json_member_string(json, "verdict", weir_relation_name(trace->relation));
     json_member_string(json, "cannot_decide_because", trace->cannot);
     json_member_string(json, "claimed_base", trace->claimed_base);
+    write_adapter(json, &trace->adapter);
     json_key(json, "candidates");
     json_array_begin(json);
     for (size_t i = 0; i < trace->candidate_count; i++) {

@@ -150,17 +150,22 @@ static weir_code verify_entry(void *visitor, uint64_t row,
     store_record record;
     weir_error failure = {0};
     uint8_t wanted[STORE_HOT_BYTES];
-    hot_code code;
+    hot_code hot_wanted;
     if (is_cancelled(run->callbacks)) {
         return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
     }
     WEIR_TRY(from->ops->get(from->context, row, &memory, &record, err));
-    if (fingerprint_decode(&sketch, record.fingerprint, (size_t)record.entry->fingerprint_bytes,
-                           record.entry->name, &failure) != WEIR_OK) {
+    const weir_code code =
+        fingerprint_decode(&sketch, record.fingerprint, (size_t)record.entry->fingerprint_bytes,
+                           record.entry->name, &failure);
+    if (code == WEIR_ERR_NOMEM) {
+        return weir_fail_nomem(err);
+    }
+    if (code != WEIR_OK) {
         return append_finding(run, row, failure.expected, failure.found, err);
     }
-    hot_code_make(&code, sketch);
-    registry_hot_bytes(wanted, &code);
+    hot_code_make(&hot_wanted, sketch);
+    registry_hot_bytes(wanted, &hot_wanted);
     if (memcmp(wanted, hot, sizeof wanted) != 0) {
         return append_finding(run, row, "a hot code that follows from the fingerprint", "another",
                               err);

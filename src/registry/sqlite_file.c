@@ -39,7 +39,8 @@ enum {
     AT_PAGE_BYTES = 16,
     AT_PAGE_COUNT = 28,
     SQL_BYTES = 96,
-    ESCAPED_BYTES = 4, /* what text_escape() makes of one byte, at most */
+    VALUE_BYTES_MAX = 16 << 20, /* a fingerprint has 4 MiB at most */
+    ESCAPED_BYTES = 4,          /* what text_escape() makes of one byte, at most */
 };
 
 static const char *const migrations[] = {
@@ -219,9 +220,8 @@ weir_code sqlite_transaction_begin(sqlite_transaction *out, sqlite_file *file, b
     if (!writes && !sqlite3_get_autocommit(file->db)) {
         return WEIR_OK; /* part of a look, or of a change, that began before */
     }
-    WEIR_TRY(sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err));
-    out->file = file;
-    return WEIR_OK;
+    out->file = file; /* also when it fails: it may have begun, and run out of memory then */
+    return sqlite_file_run(file, writes ? "BEGIN IMMEDIATE" : "BEGIN", err);
 }
 
 weir_code sqlite_transaction_commit(sqlite_transaction *transaction, weir_error *err) {
@@ -230,10 +230,13 @@ weir_code sqlite_transaction_commit(sqlite_transaction *transaction, weir_error 
     return WEIR_OK;
 }
 
-/* A failure may have rolled back by itself; then there is nothing to end. */
+/* A failure may have rolled back by itself; then there is nothing to end. To roll back takes
+ * memory, of which there is more at the second try: the first has given up its own. */
 void sqlite_transaction_end(sqlite_transaction *transaction) {
-    if (transaction->file && !sqlite3_get_autocommit(transaction->file->db)) {
-        (void)sqlite3_exec(transaction->file->db, "ROLLBACK", NULL, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (transaction->file && !sqlite3_get_autocommit(transaction->file->db)) {
+            (void)sqlite3_exec(transaction->file->db, "ROLLBACK", NULL, NULL, NULL);
+        }
     }
     transaction->file = NULL;
 }
@@ -402,6 +405,7 @@ static weir_code configure(sqlite_file *file, weir_error *err) {
     (void)sqlite3_busy_timeout(file->db, (int)file->wait_ms);
     (void)sqlite3_db_config(file->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_limit(file->db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
     return sqlite_file_run(file,
                            "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA;"
                            "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"

@@ -135,9 +135,13 @@ static weir_code find_entries(void *context, const char *which, store_entry_visi
     WEIR_CLEANUP(sqlite_query_close) sqlite_query entries = {0};
     WEIR_TRY(sqlite_transaction_begin(&look, context, /* writes= */ false, err));
     WEIR_TRY(sqlite_query_open(&entries, context,
-                               "SELECT " ENTRY_COLUMNS " FROM model WHERE removed = 0 AND"
-                               " (name = ?1 OR identity = ?1 OR payload_id = ?1 OR"
-                               " fingerprint_id = ?1) ORDER BY model_id",
+                               "SELECT " ENTRY_COLUMNS
+                               " FROM model WHERE removed = 0 AND model_id IN"
+                               " (SELECT model_id FROM model WHERE name = ?1 AND removed = 0"
+                               " UNION SELECT model_id FROM model WHERE identity = ?1"
+                               " UNION SELECT model_id FROM model WHERE payload_id = ?1"
+                               " UNION SELECT model_id FROM model WHERE fingerprint_id = ?1)"
+                               " ORDER BY model_id",
                                err));
     sqlite_query_give_text(&entries, which);
     return visit_entries(&entries, visit, visitor, err);

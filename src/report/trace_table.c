@@ -64,6 +64,31 @@ static void describe_parents(text_buffer *text, const weir_trace *trace) {
     }
 }
 
+static void describe_adapter(text_buffer *text, const weir_trace *trace) {
+    const adapter_fit *const fit = &trace->adapter.fit;
+    if (trace->relation == WEIR_RELATION_RELATED) {
+        text_buffer_format(
+            text,
+            "%s was trained on %s or on a relative of it (p <= %.4f, by how residual dimensions "
+            "go together).",
+            trace->name, trace->adapter.tested, fit->p);
+    } else if (trace->relation == WEIR_RELATION_NO_LINK) {
+        text_buffer_format(
+            text, "%s was not made for %s: %zu of its %zu modules do not fit, the first is %s.",
+            trace->name, trace->adapter.tested, fit->modules - fit->fitting, fit->modules,
+            fit->first_unfitting);
+    } else if (trace->adapter.tested) {
+        text_buffer_format(
+            text,
+            "%s is an adapter whose shapes fit %s; that it was made for it is claimed, not "
+            "verified (p = %.2f).",
+            trace->name, trace->adapter.tested, fit->p);
+    } else {
+        text_buffer_format(text, "nothing can be decided about %s, %s.", trace->name,
+                           trace->cannot);
+    }
+}
+
 static void describe_verdict(text_buffer *text, const weir_trace *trace) {
     char p[32];
     if (trace->claimed_base) {
@@ -71,7 +96,9 @@ static void describe_verdict(text_buffer *text, const weir_trace *trace) {
     } else {
         text_buffer_format(text, "The files name no upstream; the weights say: ");
     }
-    if (trace->candidate_count > 0) {
+    if (trace->adapter.is_adapter) {
+        describe_adapter(text, trace);
+    } else if (trace->candidate_count > 0) {
         describe_link(text, trace, &trace->candidates[0]);
         describe_parents(text, trace);
         text_buffer_format(text, " (%s, %s).",
@@ -320,7 +347,7 @@ void trace_print(const paint *out, const weir_trace *trace) {
     WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
     describe_verdict(&verdict, trace);
     paint_gathered_paragraph(out, &verdict);
-    if (out->style.verbosity < 0) {
+    if (out->style.verbosity < 0 || trace->adapter.is_adapter) {
         return;
     }
     (void)fputc('\n', out->stream);

@@ -23,8 +23,13 @@ static double noise_of(weir_dtype dtype) {
     return bits > 8 ? 0.006 : bits > 6 ? 0.02 : bits > 5 ? 0.04 : bits > 4 ? 0.08 : 0.3;
 }
 
-static const block_views *find_views(const block_views *views, size_t count,
-                                     const sketch_block *block) {
+/* Codes with scales beside them, one for up to a whole row: coarser than blocks of as many bits. */
+static double packed_noise_of(const packed_tensor *packed) {
+    return packed->bits == 8 ? 0.02 : packed->bits == 4 ? 0.12 : 0.3;
+}
+
+static const feed_forward *find_views(const feed_forward *views, size_t count,
+                                      const sketch_block *block) {
     for (size_t i = 0; i < count; i++) {
         if (views[i].layer == block->layer && views[i].expert == block->expert) {
             return &views[i];
@@ -35,8 +40,8 @@ static const block_views *find_views(const block_views *views, size_t count,
 
 static weir_code read_block(float *out, block_rows *into, const tensor_view *up,
                             view_scratch *scratch, weir_error *err) {
-    const double rounding = rounding_of(up->base.dtype);
-    const double noise = noise_of(up->base.dtype);
+    const double rounding = up->packed ? 0 : rounding_of(up->base.dtype);
+    const double noise = up->packed ? packed_noise_of(up->packed) : noise_of(up->base.dtype);
     into->rounding = rounding > into->rounding ? rounding : into->rounding;
     into->noise = noise > into->noise ? noise : into->noise;
     return tensor_view_read(up, 0, BLOCK_UNITS, out, scratch, err);
@@ -44,7 +49,7 @@ static weir_code read_block(float *out, block_rows *into, const tensor_view *up,
 
 weir_code block_rows_read(block_rows *out, const weir_model *model, const fingerprint *sketch,
                           const uint32_t *blocks, size_t block_count, weir_error *err) {
-    WEIR_CLEANUP(free) block_views *views = NULL;
+    WEIR_CLEANUP(free) feed_forward *views = NULL;
     WEIR_CLEANUP(view_scratch_release) view_scratch scratch = {0};
     size_t view_count = 0;
     block_rows rows = {0};
@@ -55,7 +60,7 @@ weir_code block_rows_read(block_rows *out, const weir_model *model, const finger
         return weir_fail_nomem(err);
     }
     for (size_t i = 0; i < block_count; i++) {
-        const block_views *const found = find_views(views, view_count, &sketch->blocks[blocks[i]]);
+        const feed_forward *const found = find_views(views, view_count, &sketch->blocks[blocks[i]]);
         if (!found || found->up->base.cols != sketch->hidden) {
             return weir_fail(err, WEIR_ERR_ARG, weir_model_name(model), NULL,
                              "the model that its fingerprint was taken from", "another");

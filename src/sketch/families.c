@@ -89,39 +89,66 @@ static weir_code keep_tables_wide(families *in, weir_error *err) {
                                                          : WEIR_OK;
 }
 
-static bool differs_little(const uint8_t *a, const uint8_t *b, size_t bytes) {
-    /* The first step decides for nearly all strangers: a third of its bits is 7.5 standard
-     * deviations from a half, and as far from a sixth. */
+/* Bits that differ, or at least `most` of them. The first step decides for nearly all strangers: a
+ * third of its bits is 7.5 standard deviations from a half, and as far from a sixth. */
+static uint32_t bits_apart(const uint8_t *a, const uint8_t *b, size_t bytes, uint32_t most) {
     if (hamming_distance(a, b, HAMMING_STEP) > 8 * HAMMING_STEP / 3) {
-        return false;
+        return most;
     }
-    return 6 * hamming_distance(a, b, bytes) < 8 * bytes;
+    const uint32_t apart = hamming_distance(a, b, bytes);
+    return apart < most ? apart : most;
 }
 
-static bool is_near(const families *in, size_t leader, const candidate *of) {
-    const size_t unit_bytes = of->parts & PART_GATE ? UNIT_BYTES : UNIT_BYTES / 2;
-    return in->leaders[leader].group == of->group &&
-           (!(of->parts & PART_UNIT) || differs_little(in->unit[leader], of->unit, unit_bytes)) &&
-           (!(of->parts & PART_TOKEN) || differs_little(in->token[leader], of->token, TOKEN_BYTES));
+/* A code counts as near when it is less than this many bits apart. */
+static uint32_t border(size_t bytes) {
+    return (uint32_t)(8 * bytes + 5) / 6;
 }
 
-/* The first near one, table after table. */
+/* How far a leader is in both parts together; UINT32_MAX when it is not near in each. */
+static uint32_t distance_to(const families *in, size_t leader, const candidate *of) {
+    uint32_t sum = 0;
+    if (in->leaders[leader].group != of->group) {
+        return UINT32_MAX;
+    }
+    if (of->parts & PART_UNIT) {
+        const size_t bytes = of->parts & PART_GATE ? UNIT_BYTES : UNIT_BYTES / 2;
+        const uint32_t apart = bits_apart(in->unit[leader], of->unit, bytes, border(bytes));
+        if (apart == border(bytes)) {
+            return UINT32_MAX;
+        }
+        sum += apart;
+    }
+    if (of->parts & PART_TOKEN) {
+        const uint32_t apart =
+            bits_apart(in->token[leader], of->token, TOKEN_BYTES, border(TOKEN_BYTES));
+        if (apart == border(TOKEN_BYTES)) {
+            return UINT32_MAX;
+        }
+        sum += apart;
+    }
+    return sum;
+}
+
+/* The nearest of those that a table knows, table after table; the first of equals. */
 static int32_t find_near(const families *in, const candidate *of) {
+    int32_t nearest = FAMILY_NONE;
+    uint32_t best = UINT32_MAX;
     size_t tries = 0;
     for (size_t table = 0; table < FAMILY_TABLES; table++) {
         const index_group *group = &in->groups[of->group];
         int32_t leader = in->heads[slot(in, table, of->unit, of->token, group)];
-        while (leader != FAMILY_NONE) {
-            if (is_near(in, (size_t)leader, of)) {
-                return leader;
-            }
-            if (++tries == FAMILY_TRIES) {
-                return FAMILY_NONE;
-            }
+        while (leader != FAMILY_NONE && tries < FAMILY_TRIES) {
+            const uint32_t apart = distance_to(in, (size_t)leader, of);
+            nearest = apart < best ? leader : nearest;
+            best = apart < best ? apart : best;
             leader = in->next[leader][table];
+            tries++;
+        }
+        if (best == 0 || tries == FAMILY_TRIES) {
+            break;
         }
     }
-    return FAMILY_NONE;
+    return nearest;
 }
 
 static bool grow(void **items, size_t capacity, size_t size) {

@@ -11,11 +11,11 @@
  * leader's with .87 z at least.
  *
  * Near leaders are found without comparing all pairs: 64 tables, each keyed by other bits of the
- * code, at most 20 of them and about as many as tell the leaders apart. For a code that differs in
- * a share d of the bits one of 20-bit keys is equal with probability 1 - (1 - (1 - d)^20)^64: d .03
- * .06   .09   .115   .15   1/6 1     1     1     .997   .92   .82 Who is missed becomes a leader:
- * that costs space, not answers. At most FAMILY_TRIES codes are compared for one entry, so that no
- * set of entries makes the work grow with its square.
+ * code, at most 20 of them and about as many as tell the leaders apart. A code that differs in a
+ * share d of the bits has one of 20-bit keys in common with probability 1 - (1 - (1 - d)^20)^64:
+ * more than .99 up to d = .12, .92 at .15, .82 at a sixth. Who is missed becomes a leader: that
+ * costs space, not answers. At most FAMILY_TRIES codes are compared for one entry, so that no set
+ * of entries makes the work grow with its square.
  */
 #ifndef WEIR_SKETCH_FAMILIES_H
 #define WEIR_SKETCH_FAMILIES_H

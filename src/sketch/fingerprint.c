@@ -46,8 +46,9 @@ typedef struct worker {
 typedef struct making {
     const weir_model *model;
     fingerprint *sketch;
-    const block_views *views;
+    const feed_forward *views;
     token_basis tokens;
+    float gain_offset; /* of stored gains to what rows are multiplied with */
     size_t cols_max;
     const weir_callbacks *callbacks;
     weir_code code; /* of the failed block with the lowest index */
@@ -185,11 +186,14 @@ static void code_rows(worker *own, uint64_t (*out)[UNIT_CODE_WORDS], const float
     }
 }
 
-static weir_code read_gain(const float **out, worker *own, const tensor_view *norm,
-                           weir_error *err) {
+static weir_code read_gain(const float **out, worker *own, const making *run,
+                           const tensor_view *norm, weir_error *err) {
     *out = NULL;
     if (norm) {
         WEIR_TRY(tensor_view_read(norm, 0, 1, own->norm, &own->view, err));
+        for (size_t i = 0; i < norm->base.cols; i++) {
+            own->norm[i] += run->gain_offset;
+        }
         *out = own->norm;
     }
     return WEIR_OK;
@@ -197,7 +201,7 @@ static weir_code read_gain(const float **out, worker *own, const tensor_view *no
 
 /* The rows as the residual stream meets them, times the gain, against the tokens. */
 static void code_tokens(worker *own, const making *run, sketch_block *block,
-                        const block_views *views, const float *gain) {
+                        const feed_forward *views, const float *gain) {
     const size_t cols = (size_t)views->up->base.cols;
     if (!run->tokens.rows || run->tokens.hidden != cols) {
         return;
@@ -208,7 +212,7 @@ static void code_tokens(worker *own, const making *run, sketch_block *block,
 }
 
 static weir_code code_block(worker *own, const making *run, sketch_block *block,
-                            const block_views *views, weir_error *err) {
+                            const feed_forward *views, weir_error *err) {
     const size_t cols = (size_t)views->up->base.cols;
     bool usable[BLOCK_UNITS];
     WEIR_TRY(tensor_view_read(views->up, 0, BLOCK_UNITS, own->up, &own->view, err));
@@ -216,7 +220,7 @@ static weir_code code_block(worker *own, const making *run, sketch_block *block,
         WEIR_TRY(tensor_view_read(views->gate, 0, BLOCK_UNITS, own->gate, &own->view, err));
     }
     const float *gain = NULL;
-    WEIR_TRY(read_gain(&gain, own, views->norm, err));
+    WEIR_TRY(read_gain(&gain, own, run, views->norm, err));
     block->has_gate = views->gate != NULL;
     for (size_t u = 0; u < BLOCK_UNITS; u++) {
         usable[u] = is_spread(own->up + u * cols, cols) &&
@@ -253,7 +257,7 @@ static void hash_grid(worker *own, sketch_grid *grid, size_t cols) {
 
 static weir_code make_block(worker *own, making *run, size_t index, weir_error *err) {
     sketch_block *const block = &run->sketch->blocks[index];
-    const block_views *const views = &run->views[index];
+    const feed_forward *const views = &run->views[index];
     const weir_code code = code_block(own, run, block, views, err);
     if (code == WEIR_ERR_UNSUPPORTED || code == WEIR_ERR_FORMAT) {
         *block = (sketch_block){.layer = views->layer, .expert = views->expert};
@@ -308,7 +312,7 @@ static void make_blocks(making *run, int threads) {
     }
 }
 
-static weir_code list_blocks(making *run, block_views **views, weir_error *err) {
+static weir_code list_blocks(making *run, feed_forward **views, weir_error *err) {
     fingerprint *const sketch = run->sketch;
     WEIR_TRY(blocks_list(views, &sketch->block_count, run->model, err));
     run->views = *views;
@@ -440,13 +444,15 @@ weir_code fingerprint_make(fingerprint **out, const weir_model *model,
                            const fingerprint_options *options, fingerprint_cost *cost,
                            weir_error *err) {
     WEIR_CLEANUP(fingerprint_free) fingerprint *sketch = calloc(1, sizeof *sketch);
-    WEIR_CLEANUP(free) block_views *views = NULL;
+    WEIR_CLEANUP(free) feed_forward *views = NULL;
     if (!sketch) {
         return weir_fail_nomem(err);
     }
     const fingerprint_cost before = cost_of(model);
-    making run = {
-        .model = model, .sketch = sketch, .callbacks = options ? options->callbacks : NULL};
+    making run = {.model = model,
+                  .sketch = sketch,
+                  .gain_offset = feed_forward_gain_offset(model),
+                  .callbacks = options ? options->callbacks : NULL};
     WEIR_TRY(list_blocks(&run, &views, err));
     weir_code code = describe(&run, err);
     if (code == WEIR_OK && sketch->block_count > 0) {

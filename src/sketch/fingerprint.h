@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "align/feed_forward.h"
 #include "align/token_basis.h"
 #include "base/cleanup.h"
 #include "tensor/model.h"
@@ -48,7 +49,7 @@ enum {
 /** sum x^4 n / (sum x^2)^2 is the kurtosis; 3 for normal numbers. */
 enum { PROFILE_UP_RMS, PROFILE_UP_KURTOSIS, PROFILE_GATE_RMS, PROFILE_GAIN_RMS, PROFILE_COUNT };
 
-enum { EXPERT_NONE = -1, EXPERT_SHARED = -2 };
+enum { EXPERT_NONE = FEED_FORWARD_OWN, EXPERT_SHARED = FEED_FORWARD_SHARED };
 
 /** One feed-forward's first units. */
 typedef struct sketch_block {

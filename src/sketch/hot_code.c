@@ -4,18 +4,21 @@
  *
  * Let a derivative's rows have cosine c with those they come from. A bit of a unit code then agrees
  * with probability 1 - acos(c) / pi, that is with correlation r = 1 - 2 acos(c) / pi. Over L blocks
- * the votes add up to sums of about normal distribution whose correlation is R = r K / sqrt(L L')
- * for K blocks that both have, of L and L' (of blocks that stand w times: r sum w / sqrt(L sum
- * w^2)). Their signs have correlation (2/pi) asin R, and the sign of one with the sum of the other
- * sqrt(2/pi) R. So over n bits a relative stands above chance, in standard deviations of unrelated
- * codes, (2/pi) asin(R) sqrt(n)     signs against signs .78 R sqrt(n)              against sums of
- * four weights, for small R which is why the code that is searched with has weights: they are worth
- * half as many bits again. With n = 4096 (up and gate, 16 units of 128 bits): heavy continued
- * pretraining, c = .3, all layers            R .194    9.7 the same with half of the layers pruned
- * R .137    6.9 c = .3 without gate (n = 2048)                             R .194    6.9 half of
- * the layers from each of two parents, c = 1         R .50     25 one of eight unlike experts made
- * a dense model, c = 1      R .35     18 Of 300,000 unrelated codes of one width the 64th stands
- * at 3.5, the best at 4.6.
+ * the votes add up to about normal sums; two models' sums have correlation
+ *     R = r K / sqrt(L L')      when they have K blocks in common, of L and L'
+ * (of blocks that stand w times: r sum w / sqrt(L sum w^2)). Their signs have correlation
+ * (2/pi) asin R; the sign of one and the sum of the other have sqrt(2/pi) R. So over n bits a
+ * relative stands above chance, in standard deviations of unrelated codes, by
+ *     (2/pi) asin(R) sqrt(n)    signs against signs
+ *     .78 R sqrt(n)             signs against sums of four weights, for small R
+ * Therefore the code that is searched with has weights: worth half as many bits again. With
+ * n = 4096 (up and gate, 16 units of 128 bits):
+ *     heavy continued pretraining, c = .3, all layers         R .194    9.7
+ *     the same with half of the layers pruned                 R .137    6.9
+ *     c = .3 without gate (n = 2048)                          R .194    6.9
+ *     half of the layers from each of two parents, c = 1      R .50     25
+ *     one of eight unlike experts made a dense model, c = 1   R .35     18
+ * Of 300,000 unrelated codes of one width the 64th stands at 3.5, the best at 4.6.
  *
  * All experts vote: copies of one layer count as that layer, and a dense model made from some
  * experts still has those among the votes. The order of layers does not enter but for ties: a bit

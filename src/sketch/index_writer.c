@@ -46,13 +46,10 @@ weir_code search_index_writer_open(search_index_writer **out, weir_error *err) {
 }
 
 static weir_code check_addition(const search_index_writer *writer, uint64_t entry,
-                                const hot_code *code, weir_error *err) {
+                                weir_error *err) {
     if (writer->has_entries && entry <= writer->last_entry) {
         return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "entries in ascending order",
                          "%" PRIu64 " after %" PRIu64, entry, writer->last_entry);
-    }
-    if (!code->has_unit && !code->has_token) {
-        return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a code with units or tokens", "neither");
     }
     if (writer->all.leader_count + writer->member_count == SEARCH_ENTRIES_MAX) {
         return weir_fail(err, WEIR_ERR_LIMIT, NULL, NULL, "fewer entries", "more than %d",
@@ -69,9 +66,8 @@ static void shorten(uint8_t out[static SHORT_BYTES], const hot_code *code) {
     index_shorten(out, unit, token, hot_code_parts(code));
 }
 
-weir_code search_index_writer_add(search_index_writer *writer, uint64_t entry, const hot_code *code,
-                                  weir_error *err) {
-    WEIR_TRY(check_addition(writer, entry, code, err));
+static weir_code add_to_family(search_index_writer *writer, uint64_t entry, const hot_code *code,
+                               weir_error *err) {
     void *members = writer->members;
     const bool grown = checked_grow(&members, &writer->member_capacity, writer->member_count,
                                     sizeof *writer->members);
@@ -86,6 +82,15 @@ weir_code search_index_writer_add(search_index_writer *writer, uint64_t entry, c
         member *at = &writer->members[writer->member_count++];
         *at = (member){.entry = entry, .leader = leader};
         shorten(at->code, code);
+    }
+    return WEIR_OK;
+}
+
+weir_code search_index_writer_add(search_index_writer *writer, uint64_t entry, const hot_code *code,
+                                  weir_error *err) {
+    WEIR_TRY(check_addition(writer, entry, err));
+    if (code->has_unit || code->has_token) {
+        WEIR_TRY(add_to_family(writer, entry, code, err));
     }
     writer->last_entry = entry;
     writer->has_entries = true;

@@ -13,7 +13,7 @@
  * Nothing but rounding (numbers): of the fine rows that moved from the reference, or should have
  * by the fit, full_part are within their rounding and .05 of the change. A parent that is missing
  * with a tenth of the child, or a change of the child's own, leaves most of them outside.
- * Nothing but rounding (sums): the rest is at most 1.5 times its rounding and .05 of the change.
+ * Nothing but rounding (sums): the rest is at most 1.4 times its rounding and .05 of the change.
  *
  * Several contribute: two members with shares of at least share_told, none above share_alone, and
  * contributing_min of the squared change explained. Siblings of equal size whose changes have
@@ -35,13 +35,15 @@
 #include "sketch/parents_sparse.h"
 
 static const double full_part = 0.95;
+static const double piece_part = 0.75; /* in every piece with some that moved */
 static const double copied_part = 0.99;
 static const double tolerance_part = 0.05;
 static const double contributing_min = 0.28;
 static const double family_margin = 0.1;
 static const double share_told = 0.1;
 static const double share_alone = 0.85;
-static const double rounding_spread = 1.5;
+static const double share_low = 0.7;
+static const double rounding_spread = 1.4;
 /* A part of the child that a common fit cannot follow makes its rest large. Then a second, lenient
  * selection proposes; that nothing but rounding is left says which proposals were needed. */
 #define LENIENT_LEVEL 0.2
@@ -52,7 +54,7 @@ typedef struct search {
     const parents_input *input;
     parents_rows rows;
     parents_gram gram; /* even */
-    parents_gram fine; /* not even; not made of sums, nor when rounding is not small */
+    parents_gram fine; /* not even, but of sums; not made when rounding is not small */
     parents_fit fit;
 } search;
 
@@ -223,15 +225,28 @@ static bool is_full(tally count, size_t unknowns) {
            (double)count.explained >= full_part * (double)count.moved;
 }
 
+static bool is_outvoted(tally piece) {
+    return piece.moved >= 4 && (double)piece.explained < piece_part * (double)piece.moved;
+}
+
 static bool explains_all(const search *from, const parents_fit *fit) {
     if (from->rows.is_projected) {
         return is_rounding(from, fit->rest, (double)from->rows.count - (double)fit->count);
     }
+    /* Rows are in the order of pieces: each piece by itself, too, so that none is outvoted. */
     tally count = {0};
+    tally piece = {0};
     for (size_t r = 0; r < from->rows.count; r++) {
+        if (r > 0 && from->rows.piece[r] != from->rows.piece[r - 1]) {
+            if (is_outvoted(piece)) {
+                return false;
+            }
+            piece = (tally){0};
+        }
         count_row(&count, from, fit, r);
+        count_row(&piece, from, fit, r);
     }
-    return is_full(count, fit->count);
+    return !is_outvoted(piece) && is_full(count, fit->count);
 }
 
 /* One fit a piece, and their mean over the layers. */
@@ -271,10 +286,18 @@ static bool fit_pieces(layered *all, const parents_fit *common, const search *fr
             return false;
         }
     }
+    const size_t unknowns = common->count * rows->piece_count;
+    if (rows->is_projected) {
+        double rest = 0;
+        for (size_t p = 0; p < rows->piece_count; p++) {
+            rest += all->fits[p].rest;
+        }
+        return is_rounding(from, rest, (double)rows->count - (double)unknowns);
+    }
     for (size_t r = 0; r < rows->count; r++) {
         count_row(&count, from, &all->fits[rows->piece[r]], r);
     }
-    return is_full(count, common->count * rows->piece_count);
+    return is_full(count, unknowns);
 }
 
 /* Take away members that no piece needs, the one with the smallest largest share first. */
@@ -318,8 +341,7 @@ static weir_code find_layered(bool *found, parents_result *result, const parents
     for (size_t r = 0; r < from->rows.count; r++) {
         all.counts[from->rows.piece[r]]++;
     }
-    *found = common->count > 1 && pieces > 1 && !from->rows.is_projected &&
-             fit_pieces(&all, common, from);
+    *found = common->count > 1 && pieces > 1 && fit_pieces(&all, common, from);
     if (!*found) {
         return WEIR_OK;
     }
@@ -381,27 +403,43 @@ static bool several_contribute(const search *from, const parents_fit *fit, doubl
            explained >= family_likeness(from) + family_margin;
 }
 
-/* The nearest's share is 1 unless the fit says otherwise. */
-static void tell_nearest(parents_result *result, const search *from) {
+/* The nearest's share is 1 where its interval reaches share_alone and excludes less than share_low:
+ * else it is withheld. */
+static weir_code tell_nearest(parents_result *result, const search *from, weir_error *err) {
     const parents_fit *fit = &from->fit;
-    double share = 1;
-    double half = 0;
+    double low = 0;
+    double high = 0;
+    if (fit->count == 1) {
+        double bound;
+        WEIR_TRY(parents_fit_bound(&bound, fit, &from->gram, &from->rows, err));
+        low = 1 - bound;
+        high = 1;
+    }
     for (size_t i = 0; i < fit->count && fit->count > 1; i++) {
         if (fit->members[i] == 0) {
-            share = parents_fit_share(fit, i);
-            half = interval_half(fit, i, from);
+            const double half = interval_half(fit, i, from);
+            low = parents_fit_share(fit, i) - half;
+            high = low + 2 * half;
         }
     }
-    const bool is_one = share + half >= share_alone;
+    const bool is_one = high >= share_alone && low >= share_low;
     result->kind = PARENTS_NEAREST;
-    add_share(result, from->rows.relatives[0], is_one ? 1 : (double)NAN, 0);
+    result->shares[result->share_count++] = (parents_share){
+        .candidate = from->rows.relatives[0],
+        .share = is_one ? 1 : (double)NAN,
+        .low = !is_one   ? (double)NAN
+               : low < 1 ? low
+                         : 1,
+        .high = !is_one ? (double)NAN : 1,
+    };
+    return WEIR_OK;
 }
 
 /* Steps 2 to 4 with the relatives that a selection at one level takes. */
 static weir_code find_merge(bool *found, parents_sparse *sparse, parents_result *result,
                             const search *from, weir_error *err) {
     parents_fit fit = from->fit;
-    const parents_gram *gram = from->rows.is_projected ? &from->gram : &from->fine;
+    const parents_gram *gram = &from->fine;
     if (parents_fit_solve(&fit, gram, gram->piece_count) && explains_all(from, &fit)) {
         *found = true;
         WEIR_TRY(parents_fit_prune(&fit, gram, &from->rows, err));
@@ -409,11 +447,8 @@ static weir_code find_merge(bool *found, parents_sparse *sparse, parents_result 
         tell_shares(result, &fit, from);
         return WEIR_OK;
     }
-    if (from->rows.is_projected) {
-        return WEIR_OK;
-    }
     WEIR_TRY(find_layered(found, result, &fit, from, err));
-    if (*found) {
+    if (*found || from->rows.is_projected) {
         return WEIR_OK;
     }
     WEIR_TRY(parents_sparse_find(sparse, &from->fit, &from->gram, &from->rows, err));
@@ -437,9 +472,11 @@ static weir_code decide(parents_result *result, search *from, weir_error *err) {
     }
     if (!found && !from->rows.is_coarse) {
         const parents_fit strict = from->fit;
+        const bool had_power = sparse.had_power;
         WEIR_TRY(parents_fit_select(&from->fit, LENIENT_LEVEL, &from->gram, &from->rows, err));
         WEIR_TRY(find_merge(&found, &sparse, result, from, err));
         from->fit = strict;
+        sparse.had_power = had_power;
     }
     if (found) {
         return WEIR_OK;
@@ -449,7 +486,7 @@ static weir_code decide(parents_result *result, search *from, weir_error *err) {
         result->kind = sparse.had_power ? PARENTS_MISSING : PARENTS_UNSETTLED;
         withhold_shares(result, &from->fit, from);
     } else {
-        tell_nearest(result, from);
+        WEIR_TRY(tell_nearest(result, from, err));
     }
     return WEIR_OK;
 }
@@ -482,8 +519,9 @@ weir_code parents_solve(parents_result *out, const parents_input *input, weir_er
         WEIR_CLEANUP(search_release) search from = {.input = input};
         WEIR_TRY(parents_rows_gather(&from.rows, &scan, input, err));
         WEIR_TRY(parents_gram_make(&from.gram, /* is_even= */ true, &from.rows, err));
-        if (!input->is_projected && !from.rows.is_coarse) {
-            WEIR_TRY(parents_gram_make(&from.fine, /* is_even= */ false, &from.rows, err));
+        if (!from.rows.is_coarse) {
+            WEIR_TRY(
+                parents_gram_make(&from.fine, /* is_even= */ input->is_projected, &from.rows, err));
         }
         WEIR_TRY(parents_fit_select(&from.fit, PARENTS_STEP_LEVEL, &from.gram, &from.rows, err));
         WEIR_TRY(decide(&result, &from, err));

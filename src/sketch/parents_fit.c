@@ -325,13 +325,14 @@ static double value_at(const float *row, difference u) {
            (u.minus == NONE ? 0 : (double)row[u.minus]);
 }
 
-/* t of the relative's weight over clusters: with d what the members leave of the relative, and the
- * rest once it is in, V = sum_c (sum of rest d)^2 / (sum d^2)^2. */
-static bool is_significant(const trial *from, const step *now) {
+/* Standard error of the relative's weight, by clusters: with d what the members leave of it, and
+ * the rest once it is in, V = sum_c (sum of rest d)^2 / (sum d^2)^2. Infinite without spare
+ * clusters. */
+static double error_of(size_t *spare, double *square, const trial *from, const step *now) {
     const parents_rows *rows = now->rows;
     const parents_fit *fit = now->fit;
     const difference added = {column_of(from->relative), column_of(fit->members[0])};
-    double square = 0;
+    *square = 0;
     memset(now->sums, 0, rows->cluster_count * 2 * sizeof *now->sums);
     for (size_t r = 0; r < rows->count; r++) {
         const float *row = rows->values + r * rows->width;
@@ -344,7 +345,7 @@ static bool is_significant(const trial *from, const step *now) {
         const double weighed = weight_of(rows, now->gram->is_even, r) * own;
         into[0] += (rest - from->weight * own) * weighed;
         into[1] += own * weighed;
-        square += own * weighed;
+        *square += own * weighed;
     }
     double variance = 0;
     size_t filled = 0;
@@ -353,13 +354,20 @@ static bool is_significant(const trial *from, const step *now) {
         filled += now->sums[c * 2 + 1] > 0;
     }
     const size_t unknowns = fit->count + 1;
-    if (filled <= unknowns) {
-        return false;
+    *spare = filled > unknowns ? filled - unknowns : 0;
+    if (*spare == 0) {
+        return (double)INFINITY;
     }
-    const size_t spare = filled - unknowns;
-    const double error = sqrt(variance * (double)filled / (double)spare) / square;
-    const size_t others = rows->relative_count - 1;
-    return fabs(from->weight) >= student_quantile(now->level / (double)others, spare) * error;
+    return sqrt(variance * (double)filled / (double)*spare) / *square;
+}
+
+static bool is_significant(const trial *from, const step *now) {
+    size_t spare;
+    double square;
+    const double error = error_of(&spare, &square, from, now);
+    const size_t others = now->rows->relative_count - 1;
+    return spare > 0 &&
+           fabs(from->weight) >= student_quantile(now->level / (double)others, spare) * error;
 }
 
 static bool is_member(const parents_fit *fit, size_t relative) {
@@ -453,5 +461,34 @@ weir_code parents_fit_select(parents_fit *out, double level, const parents_gram 
     (void)parents_fit_solve(&fit, gram, gram->piece_count);
     WEIR_TRY(parents_fit_prune(&fit, gram, rows, err));
     *out = fit;
+    return WEIR_OK;
+}
+
+weir_code parents_fit_bound(double *out, const parents_fit *fit, const parents_gram *gram,
+                            const parents_rows *rows, weir_error *err) {
+    WEIR_CLEANUP(free) double *sums = checked_alloc(rows->cluster_count, 2 * sizeof *sums);
+    if (!sums) {
+        return weir_fail_nomem(err);
+    }
+    normal system;
+    *out = 0;
+    if (!factorise(&system, fit, parents_gram_of(gram, gram->piece_count), gram->width)) {
+        *out = (double)INFINITY;
+        return WEIR_OK;
+    }
+    const double rounding = rounding_square(gram, rows);
+    const step now = {gram, rows, fit, &system, sums, 0};
+    for (size_t j = 1; j < rows->relative_count; j++) {
+        trial this = {0};
+        if (is_member(fit, j) || !try_relative(&this, &now, j)) {
+            continue;
+        }
+        size_t spare;
+        double square;
+        const double error = error_of(&spare, &square, &this, &now);
+        const double bound =
+            fabs(this.weight) + student_quantile(0.05, spare) * error + rounding / square;
+        *out = bound > *out ? bound : *out;
+    }
     return WEIR_OK;
 }

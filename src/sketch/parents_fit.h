@@ -88,4 +88,8 @@ weir_code parents_fit_select(parents_fit *out, double level, const parents_gram 
 weir_code parents_fit_prune(parents_fit *fit, const parents_gram *gram, const parents_rows *rows,
                             weir_error *err);
 
+/** The largest weight that some relative which is no member could have, at 95% for each alone. */
+weir_code parents_fit_bound(double *out, const parents_fit *fit, const parents_gram *gram,
+                            const parents_rows *rows, weir_error *err);
+
 #endif

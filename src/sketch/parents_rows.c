@@ -42,11 +42,19 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static double spacing_of(const parents_input *input) {
+/* The coarser of the child's type and a candidate's. */
+static double spacing_with(const parents_input *input, size_t candidate) {
+    const double rounding = larger(input->child_rounding, rounding_f32);
+    const double *const theirs = input->candidate_rounding;
+    return theirs ? larger(rounding, theirs[candidate]) : rounding;
+}
+
+/* The coarsest type of the child and of the candidates that take part. */
+static double spacing_of(const parents_input *input, const parents_scan *scan) {
     double rounding = larger(input->child_rounding, rounding_f32);
-    for (size_t j = 0; input->candidate_rounding && j < input->candidate_count; j++) {
-        if (input->candidates[j]) {
-            rounding = larger(rounding, input->candidate_rounding[j]);
+    for (size_t j = 0; j < input->candidate_count; j++) {
+        if (!isnan(scan->distance[j])) {
+            rounding = larger(rounding, spacing_with(input, j));
         }
     }
     return rounding;
@@ -91,8 +99,9 @@ static bool is_near(products sum) {
     return sum.aa > 0 && sum.bb > 0 && sum.ab >= cosine_near * sqrt(sum.aa) * sqrt(sum.bb);
 }
 
-static void count_copied(size_t *out, const float *candidate, const parents_input *input) {
-    const double half = spacing_of(input);
+static void count_copied(size_t *out, size_t j, const parents_input *input) {
+    const float *const candidate = input->candidates[j];
+    const double half = spacing_with(input, j);
     for (size_t p = 0; p < input->piece_count; p++) {
         const parents_piece piece = input->pieces[p];
         out[p] = 0;
@@ -152,7 +161,38 @@ static bool is_projected_duplicate(size_t a, size_t b, const parents_input *inpu
     return sum.dd <= 1.2 * 1.2 * rounding_rms * rounding_rms * part * part * sum.aa;
 }
 
-/* Nearest to the child first, so that the nearer of two stands for both. */
+/* How many bits below bf16's a candidate's numbers use, over a sample: more in the original than in
+ * its mirror. */
+static size_t fineness(const float *values, const parents_input *input) {
+    const size_t step = numbers_in(input) / DUPLICATE_SAMPLE + 1;
+    size_t at = 0;
+    size_t used = 0;
+    for (size_t p = 0; p < input->piece_count; p++) {
+        for (size_t i = 0; i < input->pieces[p].count; i++, at++) {
+            uint32_t bits;
+            memcpy(&bits, &values[input->pieces[p].begin + i], sizeof bits);
+            bits &= 0xffff;
+            used += at % step == 0 && bits ? 16 - (size_t)__builtin_ctz(bits) : 0;
+        }
+    }
+    return used;
+}
+
+/* b, which is further from the child, joins a; the finer of the two stands for both and for those
+ * that joined before. */
+static void join(parents_scan *scan, size_t a, size_t b, const parents_input *input) {
+    const bool b_is_finer = !input->is_projected && fineness(input->candidates[b], input) >
+                                                        fineness(input->candidates[a], input);
+    const size_t kept = b_is_finer ? b : a;
+    const size_t gone = b_is_finer ? a : b;
+    for (size_t j = 0; j < input->candidate_count; j++) {
+        scan->stands_for[j] = scan->stands_for[j] == gone ? kept : scan->stands_for[j];
+    }
+    scan->distance[gone] = (double)NAN;
+    scan->nearest = scan->nearest == gone ? kept : scan->nearest;
+}
+
+/* Nearest to the child first. */
 static void collapse(parents_scan *scan, const parents_input *input) {
     size_t order[PARENT_CANDIDATES_MAX];
     size_t count = 0;
@@ -174,8 +214,7 @@ static void collapse(parents_scan *scan, const parents_input *input) {
                 (input->is_projected
                      ? is_projected_duplicate(a, b, input)
                      : is_duplicate(input->candidates[a], input->candidates[b], input))) {
-                scan->stands_for[b] = a;
-                scan->distance[b] = (double)NAN;
+                join(scan, a, b, input);
                 break;
             }
         }
@@ -190,7 +229,7 @@ static void find_nearest(parents_scan *scan, const parents_input *input) {
         if (!input->candidates[j] || !all_finite(input->candidates[j], input)) {
             continue;
         }
-        count_copied(scan->copied + j * input->piece_count, input->candidates[j], input);
+        count_copied(scan->copied + j * input->piece_count, j, input);
         const products sum = multiply(input->child, input->candidates[j], input);
         if (is_near(sum)) {
             scan->distance[j] = sum.dd;
@@ -236,16 +275,16 @@ typedef struct floor_of {
     double part;     /* of the change, that a fine row's rounding may be */
 } floor_of;
 
-static floor_of floor_from(const parents_input *input) {
+static floor_of floor_from(const parents_input *input, const parents_scan *scan) {
+    const double spacing = spacing_of(input, scan);
     const double uniform =
         1.7320508075688772; /* the largest error of a uniform one, over its rms */
     const double noise = uniform * input->child_noise;
     if (input->is_projected) {
-        return (floor_of){.constant = input->child_noise + rounding_rms * spacing_of(input),
+        return (floor_of){.constant = input->child_noise + rounding_rms * spacing,
                           .part = FINE_PART_PROJECTED};
     }
-    return (floor_of){
-        .spacing = ROUNDINGS * spacing_of(input), .constant = noise, .part = FINE_PART};
+    return (floor_of){.spacing = ROUNDINGS * spacing, .constant = noise, .part = FINE_PART};
 }
 
 typedef struct gathering {
@@ -264,10 +303,12 @@ static double change_at(const gathering *from, size_t i) {
     return (double)from->input->child[i] - (double)from->reference[i];
 }
 
-/* Mean square of the change over the rows that are fine when the change of piece p is scale[p]. */
+/* Mean square of the change over the rows that are fine when the change of piece p is scale[p].
+ * @param[out] fine  how many are; 0 when a piece has few of them: too little is known of it then */
 static double fine_square(const gathering *from, const double *scale, double *by_piece,
                           size_t *fine) {
     double sum = 0;
+    size_t least = SIZE_MAX;
     *fine = 0;
     for (size_t p = 0; p < from->input->piece_count; p++) {
         const parents_piece piece = from->input->pieces[p];
@@ -282,9 +323,12 @@ static double fine_square(const gathering *from, const double *scale, double *by
         }
         by_piece[p] = count ? here / (double)count : 0;
         sum += here;
+        least = count < least && from->rms[p] > 0 ? count : least;
         *fine += count;
     }
-    return *fine ? sum / (double)*fine : 0;
+    const double mean = *fine ? sum / (double)*fine : 0;
+    *fine = least >= *fine / (8 * from->input->piece_count) + 1 ? *fine : 0;
+    return mean;
 }
 
 /* Find the scale of the change from the rows that are fine at that scale: downwards from one at
@@ -382,7 +426,7 @@ weir_code parents_rows_gather(parents_rows *out, const parents_scan *scan,
     }
     const gathering from = {.input = input,
                             .reference = input->candidates[scan->nearest],
-                            .floor = floor_from(input),
+                            .floor = floor_from(input, scan),
                             .rms = work};
     measure_rms(work, input);
     name_relatives(&rows, scan, input);

@@ -25,7 +25,7 @@ enum {
  * independent of the change (six spacings and more). */
 #define FINE_PART           0.2
 /* Of sums, whose rounding is known by its rms only. */
-#define FINE_PART_PROJECTED 0.3
+#define FINE_PART_PROJECTED 0.15
 
 /** What one pass over all numbers says of each candidate. */
 typedef struct parents_scan {

@@ -15,10 +15,20 @@
 #include "base/checked.h"
 #include "base/fail.h"
 
-enum { SUBSETS_MAX = 1 << SPARSE_PARENTS_MAX, ROUNDS = 10, BASES_TRIED = 8, TRIAL_ROWS = 4096 };
+/* Numbers that moved, times 2^parents: coefficients of subsets grow so. */
+static const size_t rows_needed = 15;
+enum {
+    SUBSETS_MAX = 1 << SPARSE_PARENTS_MAX,
+    ROUNDS = 10,
+    BASES_TRIED = 8,
+    TRIAL_ROWS = 4096,
+    GROW_ROWS = 1024
+};
 static const double explained_min = 0.9;
 static const double explained_well = 0.98; /* no further start is tried */
 static const double explained_loss = 0.02; /* that a parent less may cost */
+static const double grow_min = 0.03;
+static const double base_gain = 0.02; /* over a base that left more numbers as they are */
 static const double excess_min = 0.75;
 static const double tolerance_part = 0.02;
 static const double fine_part = 0.08;
@@ -319,41 +329,48 @@ static void make_start(codebook *book, size_t start, const parents_fit *fit) {
     }
 }
 
-/* The part explained, or 0 when that is not enough. */
-static double part_explained(tally found, tally chance) {
-    if (found.moved == 0 || chance.moved == 0) {
-        return 0;
-    }
-    const double part = (double)found.explained / (double)found.moved;
-    const double by_chance = (double)chance.explained / (double)chance.moved;
-    return part >= explained_min && part - by_chance >= excess_min * (1 - by_chance) ? part : 0;
+/* How well one set of parents decodes with one base. */
+typedef struct decoding {
+    double part;   /* of the numbers that moved, explained */
+    double excess; /* of those that chance leaves unexplained, explained */
+} decoding;
+
+static bool is_enough(decoding how) {
+    return how.part >= explained_min && how.excess >= excess_min;
 }
 
-/* Decode with one base. */
-static weir_code try_base(double *part, bool *had_power, const parents_fit *fit,
-                          const parents_rows *rows, weir_error *err) {
-    *part = 0;
+static decoding judge(tally found, tally chance) {
+    decoding out = {0};
+    if (found.moved > 0 && chance.moved > 0) {
+        const double by_chance = (double)chance.explained / (double)chance.moved;
+        out.part = (double)found.explained / (double)found.moved;
+        out.excess = by_chance < 1 ? (out.part - by_chance) / (1 - by_chance) : 0;
+    }
+    return out;
+}
+
+/* Decode with the base and the parents of `fit`, over at most `rows_max` rows; the best start. */
+static weir_code decode(decoding *out, const parents_fit *fit, const parents_rows *rows,
+                        size_t rows_max, weir_error *err) {
+    *out = (decoding){0};
     WEIR_CLEANUP(deltas_release) deltas all = {0};
     WEIR_TRY(make_deltas(&all, fit, rows, err));
-    const size_t needed = 16 + 12 * all.parents;
     const codebook nothing = {0};
-    const bool has_power = count_explained(&all, &nothing, all.change, 1).moved >= needed;
-    if (!has_power) {
+    if (count_explained(&all, &nothing, all.change, 1).moved < rows_needed << all.parents) {
         return WEIR_OK;
     }
-    *had_power = true;
     WEIR_CLEANUP(free) uint8_t *subset = checked_alloc(all.count, 1);
     if (!subset) {
         return weir_fail_nomem(err);
     }
-    assignment given = {.subset = subset, .step = all.count / TRIAL_ROWS + 1};
-    for (size_t start = 0; start < STARTS && *part < explained_well; start++) {
+    assignment given = {.subset = subset, .step = all.count / rows_max + 1};
+    for (size_t start = 0; start < STARTS && out->part < explained_well; start++) {
         codebook book;
         make_start(&book, start, fit);
         refine(&book, start < TIED_STARTS, &all, &given);
-        const double mine = part_explained(count_explained(&all, &book, all.change, given.step),
-                                           count_explained(&all, &book, all.shifted, given.step));
-        *part = mine > *part ? mine : *part;
+        const decoding mine = judge(count_explained(&all, &book, all.change, given.step),
+                                    count_explained(&all, &book, all.shifted, given.step));
+        *out = mine.excess > out->excess ? mine : *out;
     }
     return WEIR_OK;
 }
@@ -364,25 +381,31 @@ static size_t count_unmoved(const parents_rows *rows, size_t relative) {
     for (size_t r = 0; r < rows->count; r++) {
         const float *row = rows->values + r * rows->width;
         const double change = (double)row[0] - relative_at(row, relative);
-        count += fabs(change) <= (double)rows->rounding[r];
+        const double rounding = (double)rows->rounding[r];
+        count +=
+            fabs(change) <= rounding && rounding <= fine_part / 2 * rows->scale[rows->piece[r]];
     }
     return count;
 }
 
-static size_t order_bases(size_t *order, const parents_rows *rows) {
-    size_t unmoved[PARENT_CANDIDATES_MAX];
-    size_t count = 0;
+typedef struct unmoved_order {
+    size_t relatives[PARENT_CANDIDATES_MAX]; /* most first */
+    size_t counts[PARENT_CANDIDATES_MAX];
+    size_t count;
+} unmoved_order;
+
+static void order_bases(unmoved_order *out, const parents_rows *rows) {
+    out->count = 0;
     for (size_t j = 0; j < rows->relative_count; j++) {
         const size_t mine = count_unmoved(rows, j);
-        size_t at = count++;
-        for (; at > 0 && unmoved[at - 1] < mine; at--) {
-            unmoved[at] = unmoved[at - 1];
-            order[at] = order[at - 1];
+        size_t at = out->count++;
+        for (; at > 0 && out->counts[at - 1] < mine; at--) {
+            out->counts[at] = out->counts[at - 1];
+            out->relatives[at] = out->relatives[at - 1];
         }
-        unmoved[at] = mine;
-        order[at] = j;
+        out->counts[at] = mine;
+        out->relatives[at] = j;
     }
-    return count < BASES_TRIED ? count : BASES_TRIED;
 }
 
 /* The base first, then the other members. */
@@ -406,36 +429,100 @@ static weir_code prune(parents_sparse *out, double part, const parents_gram *gra
                 fewer.members[fewer.count++] = out->fit.members[k];
             }
         }
-        double less = 0;
-        bool had_power = false;
+        decoding less = {0};
         if (parents_fit_solve(&fewer, gram, gram->piece_count)) {
-            WEIR_TRY(try_base(&less, &had_power, &fewer, rows, err));
+            WEIR_TRY(decode(&less, &fewer, rows, TRIAL_ROWS, err));
         }
-        if (less > 0 && less >= part - explained_loss) {
+        if (is_enough(less) && less.part >= part - explained_loss) {
             out->fit = fewer;
         }
     }
     return WEIR_OK;
 }
 
+static bool has_member(const parents_fit *fit, size_t relative) {
+    for (size_t i = 0; i < fit->count; i++) {
+        if (fit->members[i] == relative) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Add the parent with which most more is explained, one after the other, until that is enough or
+ * little is gained. What the others' subsets leave out hides a small parent from least squares, but
+ * not from decoding. */
+static weir_code grow(decoding *how, parents_fit *fit, const parents_gram *gram,
+                      const parents_rows *rows, weir_error *err) {
+    while (!is_enough(*how) && fit->count <= SPARSE_PARENTS_MAX) {
+        decoding best = *how;
+        parents_fit with = *fit;
+        for (size_t j = 0; j < rows->relative_count; j++) {
+            parents_fit more = *fit;
+            more.members[more.count++] = j;
+            decoding mine = {0};
+            if (!has_member(fit, j) && parents_fit_solve(&more, gram, gram->piece_count)) {
+                WEIR_TRY(decode(&mine, &more, rows, GROW_ROWS, err));
+            }
+            if (mine.excess > best.excess) {
+                best = mine;
+                with = more;
+            }
+        }
+        if (best.excess < how->excess + grow_min) {
+            break;
+        }
+        *how = best;
+        *fit = with;
+    }
+    return WEIR_OK;
+}
+
+/* Rows that decoding can use and that moved from the nearest. */
+static size_t count_decodable(const parents_rows *rows) {
+    size_t count = 0;
+    for (size_t r = 0; r < rows->count; r++) {
+        const double scale = rows->scale[rows->piece[r]];
+        const double rounding = (double)rows->rounding[r];
+        count += rounding <= fine_part * scale &&
+                 fabs((double)rows->values[r * rows->width]) > rounding + tolerance_part * scale;
+    }
+    return count;
+}
+
+/* Whether a base left many more numbers as the child has them than relatives usually do. */
+static bool stands_out(const parents_rows *rows, const unmoved_order *order) {
+    const size_t usual = order->counts[order->count / 2];
+    return order->counts[0] > 2 * usual + rows->count / 100;
+}
+
 weir_code parents_sparse_find(parents_sparse *out, const parents_fit *fit, const parents_gram *gram,
                               const parents_rows *rows, weir_error *err) {
-    size_t order[PARENT_CANDIDATES_MAX];
-    const size_t count = order_bases(order, rows);
-    double part = 0;
-    for (size_t k = 0; k < count && !(part > 0); k++) {
-        out->fit = with_base(fit, order[k]);
-        bool had_power = false;
-        if (out->fit.count < 2 || out->fit.count > SPARSE_PARENTS_MAX + 1 ||
-            !parents_fit_solve(&out->fit, gram, gram->piece_count)) {
+    unmoved_order order;
+    order_bases(&order, rows);
+    decoding how = {0};
+    for (size_t k = 0; k < order.count && k < BASES_TRIED && how.part < explained_well; k++) {
+        parents_fit with = with_base(fit, order.relatives[k]);
+        decoding mine = {0};
+        if (with.count < 2 || with.count > SPARSE_PARENTS_MAX + 1 ||
+            !parents_fit_solve(&with, gram, gram->piece_count)) {
             continue;
         }
-        WEIR_TRY(try_base(&part, &had_power, &out->fit, rows, err));
-        out->had_power = out->had_power || had_power;
+        WEIR_TRY(decode(&mine, &with, rows, TRIAL_ROWS, err));
+        if (mine.excess > how.excess + base_gain) {
+            how = mine;
+            out->fit = with;
+        }
     }
-    out->is_found = part > 0;
+    out->had_power = count_decodable(rows) >= rows_needed << (fit->count - 1);
+    if (!is_enough(how) && stands_out(rows, &order)) {
+        out->fit = with_base(fit, order.relatives[0]);
+        how = (decoding){0};
+        WEIR_TRY(grow(&how, &out->fit, gram, rows, err));
+    }
+    out->is_found = is_enough(how);
     if (out->is_found) {
-        WEIR_TRY(prune(out, part, gram, rows, err));
+        WEIR_TRY(prune(out, how.part, gram, rows, err));
         (void)parents_fit_solve(&out->fit, gram, gram->piece_count);
         WEIR_TRY(parents_fit_errors(&out->fit, gram, rows, err));
     }

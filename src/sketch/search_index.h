@@ -56,11 +56,12 @@ typedef struct search_index_writer search_index_writer;
 weir_code search_index_writer_open(search_index_writer **out, weir_error *err);
 
 /**
- * Add one entry; its weights are not used.
+ * Add one entry; its weights are not used. A code with neither part is left out, and not counted:
+ * nothing could find it.
  * @param entry  the caller's number for it (the registry's row id): larger than any before it, so
  * that a set of entries gives one file, byte for byte
- * @return WEIR_OK; WEIR_ERR_ARG when it is not larger, or the code has neither part;
- * WEIR_ERR_LIMIT past SEARCH_ENTRIES_MAX; WEIR_ERR_NOMEM
+ * @return WEIR_OK; WEIR_ERR_ARG when it is not larger; WEIR_ERR_LIMIT past SEARCH_ENTRIES_MAX;
+ * WEIR_ERR_NOMEM
  */
 weir_code search_index_writer_add(search_index_writer *writer, uint64_t entry, const hot_code *code,
                                   weir_error *err);
@@ -114,8 +115,11 @@ typedef struct search_hit {
 
 /**
  * The leaders nearest to a code: the best `wanted` by unit score and the best `wanted` by token
- * score, each leader once, sorted by the better of its scores, ties by entry. The result is the
- * same for any number of threads.
+ * score; and where the nearest is recognised, the best half of `wanted` by those unit bits in which
+ * the code differs from that one, so that a second parent is found beside a first with many
+ * relatives. Each leader once, sorted by the better of its scores, ties by entry: a second parent
+ * need not be among the first, so all should be tested. The result is the same for any number of
+ * threads.
  * @param[out] out  *count hits, malloc'ed
  * @param jobs      threads; 0 for one per core
  * @return WEIR_OK; WEIR_ERR_FORMAT when the index is damaged; WEIR_ERR_NOMEM

@@ -6,6 +6,7 @@
 #ifndef WEIR_SKETCH_TRACE_H
 #define WEIR_SKETCH_TRACE_H
 
+#include "align/adapter_fit.h"
 #include "align/unit_map.h"
 #include "base/arena.h"
 #include "sketch/library.h"
@@ -80,6 +81,14 @@ typedef struct trace_range {
     char sha256[65];
 } trace_range;
 
+/** For an adapter: what was found out about the base that it names. */
+typedef struct trace_adapter {
+    bool is_adapter;
+    const char
+        *tested; /**< name of the model that it was held against; NULL when none was at hand */
+    adapter_fit fit;
+} trace_adapter;
+
 struct weir_trace {
     arena memory;
     const char *name;    /**< of the model */
@@ -108,6 +117,7 @@ struct weir_trace {
     trace_exclusion *exclusions;
     size_t exclusion_count;
     size_t exclusion_capacity;
+    trace_adapter adapter;
     const char *claimed_base; /**< what the card or the adapter says, or NULL */
 };
 

@@ -186,12 +186,18 @@ static void view_list_release_cleanup(view_list *list) {
     free(list->items);
 }
 
+static void add_unresolved(adapter *out, const weir_model *from, size_t a_index) {
+    if (out->unresolved++ == 0) {
+        out->first_unresolved = weir_model_tensor(from, a_index)->stored_name;
+    }
+}
+
 static weir_code resolve_module(resolve *work, size_t a_index, weir_error *err) {
     module_pair pair;
     role_match match = {0};
     WEIR_CLEANUP(view_list_release) view_list parts = {0};
     if (!read_pair(&pair, work, a_index)) {
-        work->out->unresolved++;
+        add_unresolved(work->out, work->from, a_index);
         return WEIR_OK;
     }
     WEIR_TRY(split_weight(&parts, &match, work, &pair, err));
@@ -212,7 +218,9 @@ static weir_code resolve_module(resolve *work, size_t a_index, weir_error *err) 
         }
         WEIR_TRY(add_item(work, &pair, &parts.items[i], index, err));
     }
-    work->out->unresolved += !all_found;
+    if (!all_found) {
+        add_unresolved(work->out, work->from, a_index);
+    }
     return WEIR_OK;
 }
 

@@ -47,6 +47,8 @@ typedef struct adapter {
     size_t count;
     size_t capacity;
     size_t unresolved; /**< modules that the base does not have, or that do not fit it */
+    const char *first_unresolved; /**< stored name of the first one's A, borrowed from the adapter;
+                                     NULL: none */
     size_t other;      /**< tensors that are no A or B: kept modules, DoRA magnitudes */
 } adapter;
 

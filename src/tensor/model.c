@@ -149,14 +149,31 @@ static bool stored_name_exists(const void *context, const char *name) {
                    compare_to_stored) != NULL;
 }
 
-static weir_code find_packed(build *work, weir_error *err) {
+/* One that could not be looked at, for a disk that fails, stays what it is stored as. */
+static weir_code look_for_packed(build *work, const packed_search *in, size_t index,
+                                 const char **why, weir_findings *findings, weir_error *err) {
+    weir_error failure = {0};
+    const weir_code code = packed_find(&work->states[index].packed, why, in,
+                                       &in->from->tensors.items[index], &failure);
+    if (code == WEIR_ERR_IO) {
+        findings_add_error(findings, "file-unreadable", &failure);
+        *why = "tables that cannot be read";
+        return WEIR_OK;
+    }
+    if (code != WEIR_OK && err) {
+        *err = failure;
+    }
+    return code;
+}
+
+static weir_code find_packed(build *work, weir_findings *findings, weir_error *err) {
     const checkpoint *const from = work->model->from;
     const packed_search in = {
         .from = from, .by_name = work->by_name, .memory = &work->model->memory};
     for (size_t i = 0; i < from->tensors.count; i++) {
         const stored_tensor *const stored = &from->tensors.items[i];
         const char *why;
-        WEIR_TRY(packed_find(&work->states[i].packed, &why, &in, stored, err));
+        WEIR_TRY(look_for_packed(work, &in, i, &why, findings, err));
         if (why) {
             work->codes_why = work->codes.count == 0 ? why : work->codes_why;
             work->states[i].is_refused = true;
@@ -435,7 +452,7 @@ static weir_code build_model(weir_model *model, weir_findings *findings, weir_er
     }
     WEIR_TRY(role_index_build(&work.merged, NULL, err));
     WEIR_TRY(sort_stored(&work, err));
-    WEIR_TRY(find_packed(&work, err));
+    WEIR_TRY(find_packed(&work, findings, err));
     WEIR_TRY(add_all(&work, err));
     WEIR_TRY(make_unique(&work, err));
     if (model->views.count > 0) {
@@ -532,6 +549,28 @@ weir_code weir_model_read_rows(const weir_model *model, size_t tensor_index, uin
     WEIR_CLEANUP(view_scratch_release) view_scratch scratch = {0};
     return tensor_view_read(&model->views.items[tensor_index], row_begin, row_count, out, &scratch,
                             err);
+}
+
+weir_code model_count_parameters(const weir_model *model, uint64_t *by_dtype, weir_error *err) {
+    const tensor_table *const table = &model->from->tensors;
+    WEIR_CLEANUP(free) bool *is_part = calloc(table->count + 1, sizeof *is_part);
+    if (!is_part) {
+        return weir_fail_nomem(err);
+    }
+    memset(by_dtype, 0, WEIR_DTYPE_COUNT * sizeof *by_dtype);
+    for (size_t i = 0; i < model->views.count; i++) {
+        const tensor_view *const view = &model->views.items[i];
+        for (size_t k = 0; view->packed && k < view->packed->member_count; k++) {
+            is_part[view->packed->members[k] - table->items] = true;
+        }
+        by_dtype[view->base.dtype] += view->packed ? view->base.rows * view->base.cols : 0;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        uint64_t elements = 0;
+        (void)tensor_table_elements(&elements, table->items[i].dims, table->items[i].rank);
+        by_dtype[table->items[i].dtype] += is_part[i] ? 0 : elements;
+    }
+    return WEIR_OK;
 }
 
 const checkpoint *model_checkpoint(const weir_model *model) {

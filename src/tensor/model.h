@@ -67,6 +67,14 @@ weir_code model_open_weights(weir_model **model, weir_findings **findings, const
 const checkpoint *model_checkpoint(const weir_model *model);
 const tensor_view *model_view(const weir_model *model, size_t index);
 
+/**
+ * Add up the numbers of all tensors by the dtype that stores them. A packed weight counts for what
+ * it stands for, under the dtype of its codes; its scales and tables count for nothing.
+ * @param[out] by_dtype  WEIR_DTYPE_COUNT counts
+ * @return WEIR_OK; WEIR_ERR_NOMEM
+ */
+weir_code model_count_parameters(const weir_model *model, uint64_t *by_dtype, weir_error *err);
+
 /** Find a canonical tensor by name. @return false when there is none. */
 bool model_find(const weir_model *model, const char *name, size_t *index);
 

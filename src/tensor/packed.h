@@ -101,7 +101,7 @@ typedef struct packed_search {
  *
  * @param[out] out  NULL when it is none, or cannot be read as one
  * @param[out] why  NULL, or in a few words why codes of a known kind cannot be read; static
- * @return WEIR_OK; WEIR_ERR_NOMEM
+ * @return WEIR_OK; WEIR_ERR_IO when a table cannot be read; WEIR_ERR_NOMEM
  */
 weir_code packed_find(const packed_tensor **out, const char **why, const packed_search *in,
                       const stored_tensor *stored, weir_error *err);

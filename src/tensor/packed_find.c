@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "kernel/convert.h"
 #include "tensor/packed.h"
+#include "tensor/packed_claims.h"
 #include "tensor/packed_tables.h"
 
 enum {
@@ -32,6 +33,7 @@ typedef struct attempt {
     size_t stem_len; /* of the stored name, the dot or underscore behind it left out */
     packed_tensor made;
     const char *why;
+    weir_error failure; /* of a table that could not be read */
 } attempt;
 
 /* --- names --- */
@@ -142,64 +144,14 @@ static bool is_sane_matrix(attempt *at) {
            refuse(at, "the matrix is empty or too large");
 }
 
-/* --- what the configuration says --- */
-
-static const char *find_said(const claims *said, const char *key) {
-    static const char *const places[] = {"config.quantization_config.",
-                                         "config.text_config.quantization_config.",
-                                         "quantize_config."};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char name[96];
-        const size_t place_len = strlen(places[i]);
-        const size_t key_len = strlen(key);
-        if (place_len + key_len < sizeof name) {
-            memcpy(name, places[i], place_len);
-            memcpy(name + place_len, key, key_len + 1);
-            const char *const value = claims_find(said, name);
-            if (value) {
-                return value;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* A whole number without sign, all of the text or up to `*end`. */
-static bool read_number(uint64_t *out, const char *text, const char **end) {
-    uint64_t number = 0;
-    const char *at = text;
-    for (; *at >= '0' && *at <= '9'; at++) {
-        if (number > UINT32_MAX) {
-            return false;
-        }
-        number = number * 10 + (uint64_t)(*at - '0');
-    }
-    *out = number;
-    *end = at;
-    return at != text;
-}
-
-static bool find_said_number(const claims *said, const char *key, uint64_t *out) {
-    const char *const text = find_said(said, key);
-    const char *end;
-    return text && read_number(out, text, &end) && *end == '\0';
-}
-
-/* "128, 128": how lists of claims are written. @return false when there is no such pair */
-static bool find_said_blocks(const claims *said, uint64_t *rows, uint64_t *cols) {
-    const char *text = find_said(said, "weight_block_size");
-    const char *end;
-    text = text ? text : find_said(said, "config_groups.group_0.weights.block_structure");
-    return text && read_number(rows, text, &end) && strncmp(end, ", ", 2) == 0 &&
-           read_number(cols, end + 2, &end) && *end == '\0' && *rows > 0 && *cols > 0;
-}
+/* --- GPTQ and AWQ --- */
 
 /* Whether one was taken off the zero points. @return false when that is not known */
 static bool find_zero_convention(attempt *at) {
     const claims *const said = &at->in->from->claims;
-    const char *const format = find_said(said, "checkpoint_format");
-    const char *const method = find_said(said, "quant_method");
-    const char *const packing = find_said(said, "packing_format");
+    const char *const format = packed_said(said, "checkpoint_format");
+    const char *const method = packed_said(said, "quant_method");
+    const char *const packing = packed_said(said, "packing_format");
     at->made.zero_is_less_one = true;
     if (format && strcmp(format, "gptq_v2") == 0) {
         at->made.zero_is_less_one = false;
@@ -210,24 +162,6 @@ static bool find_zero_convention(attempt *at) {
     return is_v1 || (packing && strcmp(packing, "auto_round:auto_gptq") == 0) ||
            refuse(at, "the configuration names a form of GPTQ that weir does not know");
 }
-
-bool packed_contradicts(const packed_tensor *packed, const claims *said) {
-    uint64_t bits;
-    uint64_t group;
-    const bool has_words = packed->kind == PACKED_INPUTS || packed->kind == PACKED_OUTPUTS;
-    if (!has_words || find_said(said, "dynamic") || find_said(said, "extra_config")) {
-        return false;
-    }
-    const bool has_other_bits =
-        (find_said_number(said, "bits", &bits) || find_said_number(said, "w_bit", &bits)) &&
-        bits != packed->bits;
-    const bool has_other_group = (find_said_number(said, "group_size", &group) ||
-                                  find_said_number(said, "q_group_size", &group)) &&
-                                 group > 0 && divide_up(packed->cols, group) != packed->groups;
-    return has_other_bits || has_other_group;
-}
-
-/* --- GPTQ and AWQ --- */
 
 /* Inputs in equal groups. The configuration helps where they do not come out even. */
 static bool set_groups(attempt *at, uint64_t groups) {
@@ -241,7 +175,7 @@ static bool set_groups(attempt *at, uint64_t groups) {
         made->col_block = made->cols / groups;
         return true;
     }
-    if (find_said_number(&at->in->from->claims, "group_size", &said) && said > 0 &&
+    if (packed_said_number(&at->in->from->claims, "group_size", &said) && said > 0 &&
         divide_up(made->cols, said) == groups) {
         made->col_block = said;
         return true;
@@ -280,7 +214,7 @@ static bool set_inputs_packed(attempt *at) {
 static bool set_outputs_packed(attempt *at) {
     packed_tensor *const made = &at->made;
     const uint64_t *const codes = made->codes.stored->dims;
-    const char *const version = find_said(&at->in->from->claims, "version");
+    const char *const version = packed_said(&at->in->from->claims, "version");
     made->kind = PACKED_OUTPUTS;
     made->bits = 4;
     made->rows = made->scales.stored->dims[1];
@@ -333,7 +267,7 @@ static bool set_grid(attempt *at, const packed_part *scales) {
     const stored_tensor *const stored = scales->stored;
     uint64_t block_rows = FP8_BLOCK;
     uint64_t block_cols = FP8_BLOCK;
-    const bool is_said = find_said_blocks(&at->in->from->claims, &block_rows, &block_cols);
+    const bool is_said = packed_said_blocks(&at->in->from->claims, &block_rows, &block_cols);
     const uint64_t down = stored->rank > 0 ? stored->dims[0] : 1;
     const uint64_t across = stored->rank > 1 ? stored->dims[1] : 1;
     if (stored->rank > 2 || !is_scale(scales) || down == 0 || across == 0 || across > made->cols ||
@@ -386,7 +320,7 @@ static bool try_int8(attempt *at) {
          !has_shape(&made->scales, 1, made->rows))) {
         return refuse(at, "SCB is not one scale for each row of int8");
     }
-    return !format.stored || packed_is_zero_byte(&format) ||
+    return !format.stored || packed_is_zero_byte(&format, &at->failure) ||
            refuse(at, "int8 in another order than by rows");
 }
 
@@ -464,7 +398,8 @@ static bool try_row_words(attempt *at) {
     }
     const stored_tensor *const codes = made->codes.stored;
     if (codes->dtype != WEIR_DTYPE_I32 || codes->rank != 2 ||
-        !packed_read_shape(&made->rows, &made->cols, &shape) || made->rows != codes->dims[0]) {
+        !packed_read_shape(&made->rows, &made->cols, &shape, &at->failure) ||
+        made->rows != codes->dims[0]) {
         return refuse(at, "weight_packed and weight_shape differ");
     }
     if (!is_sane_matrix(at)) {
@@ -504,26 +439,20 @@ static bool has_good_scales(attempt *at, const quant_state *state, packed_codebo
             dtype_of(&made->nested_scales) == WEIR_DTYPE_F32 &&
             is_vector(&made->nested_scales, divide_up(scale_count, state->nested_block)) &&
             nested_map.stored &&
-            packed_read_values(book->scale_values, PACKED_CODES_MAX, &nested_map)) ||
+            packed_read_values(book->scale_values, PACKED_CODES_MAX, &nested_map, &at->failure)) ||
            refuse(at, "nested scales of another form");
 }
 
-static weir_code find_state(attempt *at, quant_state *state, weir_error *err) {
+static void find_state(attempt *at, quant_state *state) {
     const packed_part nf4 = find_part(at, ".weight.quant_state.bitsandbytes__nf4");
     const packed_part fp4 = find_part(at, ".weight.quant_state.bitsandbytes__fp4");
     const packed_part *const part = nf4.stored ? &nf4 : &fp4;
     if (!part->stored || (nf4.stored && fp4.stored) || !part->source) {
         (void)refuse(at, "no quant_state, or two");
-        return WEIR_OK;
-    }
-    const weir_code code = quant_state_read(state, part, NULL);
-    if (code == WEIR_ERR_NOMEM) {
-        return weir_fail_nomem(err);
-    }
-    if (code != WEIR_OK || state->is_nf4 != (nf4.stored != NULL)) {
+    } else if (quant_state_read(state, part, &at->failure) != WEIR_OK ||
+               state->is_nf4 != (nf4.stored != NULL)) {
         (void)refuse(at, "a quant_state that cannot be read");
     }
-    return WEIR_OK;
 }
 
 static weir_code try_codebook(attempt *at, weir_error *err) {
@@ -534,7 +463,7 @@ static weir_code try_codebook(attempt *at, weir_error *err) {
     made->codes = part_of(at, at->stored);
     made->scales = find_part(at, ".weight.absmax");
     const packed_part map = find_part(at, ".weight.quant_map");
-    WEIR_TRY(find_state(at, &state, err));
+    find_state(at, &state);
     made->rows = state.rows;
     made->cols = state.cols;
     made->row_block = state.block;
@@ -551,7 +480,7 @@ static weir_code try_codebook(attempt *at, weir_error *err) {
     made->codebook = book;
     if (divide_up(made->rows * made->cols, 2) != made->codes.stored->bytes) {
         (void)refuse(at, "the bytes are not half the numbers of the shape");
-    } else if (!map.stored || !packed_read_values(book->values, 16, &map) ||
+    } else if (!map.stored || !packed_read_values(book->values, 16, &map, &at->failure) ||
                !packed_is_known_map(book->values, state.is_nf4)) {
         (void)refuse(at, "quant_map is not the one of its type");
     } else {
@@ -689,6 +618,10 @@ weir_code packed_find(const packed_tensor **out, const char **why, const packed_
     *out = NULL;
     *why = NULL;
     WEIR_TRY(try_rules(&at, err));
+    if (at.failure.code == WEIR_ERR_IO || at.failure.code == WEIR_ERR_NOMEM) {
+        return weir_fail(err, at.failure.code, at.failure.file, at.failure.at, at.failure.expected,
+                         "%s", at.failure.found);
+    }
     if (!at.why && at.made.codes.stored && !has_sources(&at.made)) {
         at.why = "a file that is not open";
     }

@@ -42,11 +42,11 @@ weir_code packed_read_bytes(const packed_part *from, uint64_t begin, unsigned ch
     return weir_source_read(from->source, stored->offset + begin, out, (size_t)bytes, err);
 }
 
-bool packed_read_values(float *out, size_t count, const packed_part *from) {
+bool packed_read_values(float *out, size_t count, const packed_part *from, weir_error *failure) {
     unsigned char bytes[PACKED_CODES_MAX * sizeof(float)];
     if (from->stored->dtype != WEIR_DTYPE_F32 || !from->source || count > PACKED_CODES_MAX ||
         from->stored->bytes != count * sizeof(float) ||
-        packed_read_bytes(from, 0, bytes, count * sizeof(float), NULL) != WEIR_OK) {
+        packed_read_bytes(from, 0, bytes, count * sizeof(float), failure) != WEIR_OK) {
         return false;
     }
     convert_to_f32(out, WEIR_DTYPE_F32, bytes, count);
@@ -58,13 +58,14 @@ bool packed_read_values(float *out, size_t count, const packed_part *from) {
     return true;
 }
 
-bool packed_read_shape(uint64_t *rows, uint64_t *cols, const packed_part *from) {
+bool packed_read_shape(uint64_t *rows, uint64_t *cols, const packed_part *from,
+                       weir_error *failure) {
     unsigned char bytes[16];
     const bool is_wide = from->stored->dtype == WEIR_DTYPE_I64;
     const uint64_t size = is_wide ? 8 : 4;
     if ((!is_wide && from->stored->dtype != WEIR_DTYPE_I32) || !from->source ||
         from->stored->bytes != 2 * size ||
-        packed_read_bytes(from, 0, bytes, 2 * size, NULL) != WEIR_OK) {
+        packed_read_bytes(from, 0, bytes, 2 * size, failure) != WEIR_OK) {
         return false;
     }
     *rows = is_wide ? load_u64(bytes) : load_u32(bytes);
@@ -72,10 +73,10 @@ bool packed_read_shape(uint64_t *rows, uint64_t *cols, const packed_part *from) 
     return true;
 }
 
-bool packed_is_zero_byte(const packed_part *from) {
+bool packed_is_zero_byte(const packed_part *from, weir_error *failure) {
     unsigned char byte;
     return from->stored->bytes == 1 && from->source &&
-           packed_read_bytes(from, 0, &byte, 1, NULL) == WEIR_OK && byte == 0;
+           packed_read_bytes(from, 0, &byte, 1, failure) == WEIR_OK && byte == 0;
 }
 
 bool packed_is_known_map(const float values[16], bool is_nf4) {
@@ -123,14 +124,7 @@ static order_facts look_at(const uint32_t *order, const packed_tensor *packed) {
 
 weir_code packed_check_order(packed_tensor *packed, const char **why, weir_error *err) {
     WEIR_CLEANUP(free) uint32_t *order = NULL;
-    const weir_code code = read_order(&order, packed, NULL);
-    if (code == WEIR_ERR_NOMEM) {
-        return weir_fail_nomem(err);
-    }
-    if (code != WEIR_OK || !order) {
-        *why = "an order of groups that cannot be read";
-        return WEIR_OK;
-    }
+    WEIR_TRY(read_order(&order, packed, err));
     const order_facts found = look_at(order, packed);
     if (found.is_straight || (found.is_unset && packed->kind != PACKED_INPUTS)) {
         packed->order = (packed_part){0};

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import WEIR, Weir, check_schema, environment
+from conftest import WEIR, Result, Weir, check_schema, environment
 from models import llama_tensors, write_folder
 
 COUNT = 12
@@ -282,10 +282,13 @@ def closed(file: Path, fingerprints: list[Path]) -> Iterator[Path]:
     kept.mkdir()
     shutil.copy(file, kept / "registry.db")
     shutil.copy(fingerprints[0], place / "model.weirfp")
+    shutil.copy(WEIR, place / "weir")
     (place / "scratch").mkdir()
     (place / "scratch").chmod(0o777)
-    for path in (place, kept, kept / "registry.db", place / "model.weirfp"):
-        path.chmod(0o444 if path.is_file() else 0o555)
+    for path in (place, kept, place / "weir"):
+        path.chmod(0o555)
+    for path in (kept / "registry.db", place / "model.weirfp"):
+        path.chmod(0o444)
     yield kept / "registry.db"
     for path in (place, kept):
         path.chmod(0o755)
@@ -299,13 +302,18 @@ def as_nobody() -> None:
         os.setuid(NOBODY)
 
 
-def test_a_registry_that_can_only_be_read_is_read(weir: Weir, closed: Path) -> None:
+def run_as_nobody(closed: Path, *words: object, **env: str) -> Result:
+    """The superuser may write everywhere, and its checkout may be closed to others."""
     place = closed.parent.parent
+    done = subprocess.run([place / "weir", *map(str, words), "--registry", closed], capture_output=True, text=True,
+                          timeout=120, env=environment(**env), cwd=place, preexec_fn=as_nobody, check=False)
+    return Result(done.returncode, done.stdout, done.stderr)
 
-    listed = weir("registry", "list", "--registry", closed, preexec_fn=as_nobody)
-    shown = weir("registry", "show", "#1", "--registry", closed, preexec_fn=as_nobody)
-    added = weir("registry", "add", place / "model.weirfp", "--name", "x", "--registry", closed,
-                 preexec_fn=as_nobody)
+
+def test_a_registry_that_can_only_be_read_is_read(closed: Path) -> None:
+    listed = run_as_nobody(closed, "registry", "list")
+    shown = run_as_nobody(closed, "registry", "show", "#1")
+    added = run_as_nobody(closed, "registry", "add", "model.weirfp", "--name", "x")
 
     assert (listed.code, listed.err) == (0, "")
     assert listed.out.startswith("2 models")
@@ -314,13 +322,11 @@ def test_a_registry_that_can_only_be_read_is_read(weir: Weir, closed: Path) -> N
     assert "registry.db" in added.err and "can only be read" in added.err
 
 
-def test_a_registry_that_can_only_be_read_is_searched(weir: Weir, closed: Path) -> None:
+def test_a_registry_that_can_only_be_read_is_searched(closed: Path) -> None:
     """Its search index is made where temporary files go, and is gone afterwards."""
-    place = closed.parent.parent
-    scratch = place / "scratch"
+    scratch = closed.parent.parent / "scratch"
 
-    done = weir("trace", place / "model.weirfp", "--registry", closed, "--json",
-                env={"TMPDIR": str(scratch)}, preexec_fn=as_nobody)
+    done = run_as_nobody(closed, "trace", "model.weirfp", "--json", TMPDIR=str(scratch))
 
     assert (done.code, done.err) == (0, "")
     assert done.json()["searched"]["entries"] >= 2

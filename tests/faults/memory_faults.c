@@ -120,6 +120,7 @@ int main(int argc, char **argv) {
         {.name = "diff cast", .base = base, .model = models_path("cast"), .digest = true},
         {.name = "diff edited", .base = base, .model = models_path("edited")},
         {.name = "diff fused", .base = fused, .model = fused},
+        {.name = "diff packed", .base = base, .model = models_path("packed")},
         {.name = "diff adapter", .base = base, .model = models_path("adapter")},
         {.name = "assess",
          .base = base,

@@ -169,6 +169,66 @@ static void write_adapter(const char *path) {
     write_weights(out, path);
 }
 
+static void add_bytes(weights *out, const char *name, const char *dtype, size_t count,
+                      const void *bytes, size_t len) {
+    require(out->data_len + len <= DATA_BYTES, "data");
+    add_header(out, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}",
+               out->header_len ? "," : "{", name, dtype, count, out->data_len, out->data_len + len);
+    memcpy(out->data + out->data_len, bytes, len);
+    out->data_len += len;
+}
+
+/* [rows, cols] words or halves: small numbers either way. */
+static void add_codes(weights *out, const char *name, const char *dtype, size_t rows, size_t cols) {
+    unsigned char bytes[1024];
+    const size_t len = rows * cols * (dtype[0] == 'I' ? 4 : dtype[0] == 'F' ? 2 : 1);
+    require(len <= sizeof bytes && out->data_len + len <= DATA_BYTES, "codes");
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (unsigned char)(i * 37 & 63);
+    }
+    add_header(out, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%zu,%zu],\"data_offsets\":[%zu,%zu]}",
+               out->header_len ? "," : "{", name, dtype, rows, cols, out->data_len,
+               out->data_len + len);
+    memcpy(out->data + out->data_len, bytes, len);
+    out->data_len += len;
+}
+
+/* One layer of GPTQ whose groups are in an order of their own, one of nf4 with nested scales. */
+static void write_packed(const char *path) {
+    static const char state[] = "{\"quant_type\":\"nf4\",\"blocksize\":64,\"shape\":[32,32],"
+                                "\"nested_blocksize\":256,\"nested_offset\":0.5}";
+    static const float book[16] = {
+        -1.0F,        -0.69619280F, -0.52507305F, -0.39491749F, -0.28444138F, -0.18477343F,
+        -0.09105004F, 0.0F,         0.07958030F,  0.16093020F,  0.24611230F,  0.33791524F,
+        0.44070983F,  0.56261700F,  0.72295684F,  1.0F,
+    };
+    float scales[256];
+    uint32_t order[WIDTH];
+    weights *out = new_weights(false, 0);
+    for (size_t i = 0; i < 256; i++) {
+        scales[i] = (float)i / 256.0F;
+    }
+    for (size_t i = 0; i < WIDTH; i++) {
+        order[i] = i & 1;
+    }
+#define Q "model.layers.0.self_attn.q_proj."
+#define O "model.layers.0.self_attn.o_proj."
+    add_codes(out, Q "qweight", "I32", 4, 32);
+    add_codes(out, Q "qzeros", "I32", 2, 4);
+    add_codes(out, Q "scales", "F16", 2, 32);
+    add_bytes(out, Q "g_idx", "I32", WIDTH, order, sizeof order);
+    add_codes(out, O "weight", "U8", 512, 1);
+    add_bytes(out, O "weight.absmax", "U8", 16, state, 16);
+    add_bytes(out, O "weight.quant_map", "F32", 16, book, sizeof book);
+    add_bytes(out, O "weight.nested_absmax", "F32", 1, scales + 1, sizeof *scales);
+    add_bytes(out, O "weight.nested_quant_map", "F32", 256, scales, sizeof scales);
+    add_bytes(out, O "weight.quant_state.bitsandbytes__nf4", "U8", sizeof state - 1, state,
+              sizeof state - 1);
+#undef Q
+#undef O
+    write_weights(out, path);
+}
+
 static void write_text(const char *folder, const char *name, const char *text) {
     char path[256];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -225,6 +285,8 @@ void models_make(void) {
     write_llama(models_path("cast/model.safetensors"), true, 0);
     write_parts(new_folder("edited"), "x", "1e-5");
     write_llama(models_path("edited/model.safetensors"), false, 1);
+    write_parts(new_folder("packed"), "x", "1e-5");
+    write_packed(models_path("packed/model.safetensors"));
     const char *fused = new_folder("fused");
     write_text(fused, "config.json",
                "{\"model_type\":\"gpt2\",\"n_embd\":32,\"n_head\":4,\"n_layer\":2}");

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Where the models are: "base", "cast", "edited" and "fused" (folders of a llama or gpt2),
- * "adapter" (LoRA of base). Paths are relative to it. */
+/** Where the models are: "base", "cast", "edited", "packed" and "fused" (folders of a llama or
+ * gpt2), "adapter" (LoRA of base). Paths are relative to it. */
 const char *models_folder(void);
 
 /** Write all of them below a fresh temporary folder; it is removed at exit. */

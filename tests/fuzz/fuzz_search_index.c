@@ -44,8 +44,8 @@ static void search(const search_index *index, const hot_code *code) {
 static void try_bytes(const uint8_t *data, size_t size) {
     static const hot_code codes[] = {
         {.hidden = 64,
-         .has_unit = true,
          .has_gate = true,
+         .has_unit = true,
          .has_token = true,
          .unit_low = {UINT64_MAX},
          .token_low = {UINT64_MAX}},

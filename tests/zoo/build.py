@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the zoo in the user's cache, as far as it is not there, and writes what is true of it.
 
-usage: build.py [--mini] [--only CASE,...] [--families NAME...]      prints the path of truth.json
-
-truth.json: {roots[{id, family, kind, path, ancestors, ...}], rows[{id, case, path, ancestors, ...}]}
+usage: build.py [--mini] [--only CASE,...] [--real GGUF] [--families NAME...]
+Prints the path of truth.json: {roots[{id, family, kind, path, ancestors, ...}],
+rows[{id, case, kind, path, ancestors, ...}]}
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def truth_of_root(root: Root, folder: Path) -> dict[str, object]:
     return asdict(root) | {"path": str(folder / root.id), "ancestors": [root.id, f"start:{start}"]}
 
 
-def build(mini: bool, cases: set[str], families: tuple[str, ...] = ()) -> Path:
+def build(mini: bool, cases: set[str], families: tuple[str, ...] = (),
+          real: Path | None = None) -> Path:
     folder, roots = load_or_make(mini, families)
     models = cache_folder("mini-zoo-models" if mini else "zoo-models", SHARED)
     models.mkdir(parents=True, exist_ok=True)
@@ -60,8 +61,8 @@ def build(mini: bool, cases: set[str], families: tuple[str, ...] = ()) -> Path:
             print(f"{which.case} {which.kind}: {len(chosen)} in {time.monotonic() - began:.0f} s",
                   file=sys.stderr, flush=True)
     truth = {"roots": [truth_of_root(root, folder) for root in roots], "rows": made}
-    if not (mini or cases or families):
-        real_model.add(truth, models / "real")
+    if real:
+        real_model.add(truth, real, models / "real")
     path = models / "truth.json"
     path.write_text(json.dumps(truth, indent=1))
     return path
@@ -72,10 +73,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="build the zoo")
     parser.add_argument("--mini", action="store_true", help="a subset that is built in a minute")
     parser.add_argument("--only", default="", help="cases, as in P1,N6")
+    parser.add_argument("--real", type=Path, help="SmolLM2-135M-Instruct as GGUF, to add rows of")
     parser.add_argument("--families", nargs="*", default=[], help="models of these roots alone")
     options = parser.parse_args()
     cases = set(filter(None, options.only.split(",")))
-    print(build(options.mini, cases, tuple(options.families)))
+    print(build(options.mini, cases, tuple(options.families), options.real))
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ def gated(layers: int, hidden: int = 64, feed_forward: int = 192, **more: Any) -
 HALF = torch.bfloat16
 FAMILIES = (
     Family("llama", transformers.LlamaConfig, gated(4), 26, steps=240, stored=HALF),
-    Family("llama-wide", transformers.LlamaConfig, gated(6, 192, 512, num_attention_heads=8), 10,
-           steps=100, rate=2e-3, stored=HALF),
+    Family("llama-wide", transformers.LlamaConfig, gated(4, 256, 512, num_attention_heads=8), 10,
+           steps=60, rate=2e-3, stored=HALF),
     Family("llama-mid", transformers.LlamaConfig, gated(4, 128, 320, tie_word_embeddings=True), 10,
            steps=240, rate=3e-3),
     Family("qwen2", transformers.Qwen2Config, gated(3, feed_forward=160), 16, stored=HALF),

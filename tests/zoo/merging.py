@@ -22,7 +22,7 @@ from rows import Job, recipe
 from training import Plan, train
 
 MERGED = ("llama", "qwen2", "llama-mid")
-COUNT = 12
+COUNT = 10
 FOUND = {"verdicts": ["derived", "related"], "count": COUNT}
 KNOWN = FOUND | {"registry": "relatives", "missing_parent": False}
 TEXTS = {"a": "code", "b": "prose", "c": "code", "d": "prose", "child": "code", "grandchild": "prose"}
@@ -34,7 +34,7 @@ def continue_from(job: Job, folder: Path, name: str, rate: float = 1e-3) -> None
     part = "abcd".find(name[0]) % 4
     piece = text[part * len(text) // 4:(part + 1) * len(text) // 4]
     model = load(folder.parent, folder.name)
-    train(model, piece, Plan(40, rate, order=job.seed))
+    train(model, piece, Plan(30, rate, order=job.seed))
     save(model, job.target, stored_dtype(job.source), corpus.VOCABULARY)
 
 

@@ -117,7 +117,7 @@ def trap(kind: str) -> None:
         job.row.registered = int(job.root.rsplit("-", 1)[1]) % 2 == 0
         write(job.target, model, stored_dtype(job.source))
 
-    recipe("N6", f"trap-{kind}", TRAPPED, count=20, in_mini=4, link="either", registry="relatives",
+    recipe("N6", f"trap-{kind}", TRAPPED, count=16, in_mini=4, link="either", registry="relatives",
            verdicts=["no_link", "cannot_decide", "related", "derived"])(make)
 
 

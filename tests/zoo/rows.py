@@ -103,7 +103,7 @@ class Recipe:
 RECIPES: list[Recipe] = []
 
 
-def recipe(case: str, kind: str, families: tuple[str, ...], *, count: int = 12, in_mini: int = 1,
+def recipe(case: str, kind: str, families: tuple[str, ...], *, count: int = 10, in_mini: int = 1,
            suffix: str = "", **truth: Any) -> Callable[[Callable[[Job], None]], Callable[[Job], None]]:
     """Register a maker for a row of the table of cases; `truth` presets fields of its rows."""
 

@@ -48,6 +48,7 @@ def null_lines(name: str, null: Result) -> list[str]:
 
 def write_table(path: Path, judged: Result) -> None:
     total, pairs = judged["total"], judged["pairs"]
+    trained = pairs["trained_roots"]
     false, roots, every = total["false_links"], total["false_links_of_roots"], pairs["all_models"]
     lines = [
         "## Measured on the zoo",
@@ -56,14 +57,14 @@ def write_table(path: Path, judged: Result) -> None:
         f"- False links in traces: {false['hits']} of {false['of']} pairs of a model and an unrelated entry "
         f"(rate below {false['interval'][1]:.1e}); of those, roots among roots: {roots['hits']} of "
         f"{roots['of']}. Pairs share models.",
-        f"- All pairs tested without a search, at p 1e-6: {every['false_links']} of {every['pairs']}; trained "
-        f"roots alone {pairs['trained_roots']['false_links']} of {pairs['trained_roots']['pairs']} (rate below "
-        f"{pairs['trained_roots']['rate_below_with_95_percent']:.1e} with 95% confidence); never-trained "
-        f"starts {pairs['untrained_roots']['false_links']} of {pairs['untrained_roots']['pairs']}.",
+        f"- All pairs tested without a search, at p 1e-6: {every['false_links']} of {every['pairs']}; "
+        f"trained roots alone {trained['false_links']} of {trained['pairs']} (rate below "
+        f"{trained['rate_below_with_95_percent']:.1e} with 95% confidence); never-trained starts "
+        f"{pairs['untrained_roots']['false_links']} of {pairs['untrained_roots']['pairs']}.",
         f"- Direction: {share(total['direction'])} right where one was given; it was left open in "
         f"{total['direction_asked'] - total['direction']['of']} of {total['direction_asked']} links.", "",
-        "| case | models | verdicts | found | derived | nearest is a parent | false links | direction right | "
-        "layers right | weakest log10 p |",
+        "| case | models | verdicts | found | derived | nearest is a parent | false links | direction "
+        "right | layers right | weakest log10 p |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *(case_line(key, case) for key, case in judged["cases"].items()), "",
         "| merge | models | parents F1 | whole set right | mean share error | missing parent said rightly |",

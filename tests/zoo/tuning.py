@@ -18,7 +18,7 @@ from roots import load, save
 from rows import ALL, CAUSAL, DEEP, LIKE_LLAMA, Job, recipe
 from training import Plan, next_token_loss, train
 
-STEPS = 40
+STEPS = 30
 STRETCH = 10  # of continued pretraining, between two looks at how far it has gone
 TUNED = {"verdicts": ["derived", "related"]}
 
@@ -181,7 +181,7 @@ def distil(job: Job, student: PreTrainedModel) -> None:
             wanted = F.softmax(teacher(input_ids=ids, use_cache=False).logits, -1)
         return F.cross_entropy(of(input_ids=ids, use_cache=False).logits.flatten(0, 1), wanted.flatten(0, 1))
 
-    seen = train(student, corpus.tokens(), Plan(120, 3e-3, order=job.seed), loss)
+    seen = train(student, corpus.tokens(), Plan(80, 3e-3, order=job.seed), loss)
     job.row.figures |= {"first_loss": round(seen.first, 4), "last_loss": round(seen.last, 4)}
     save(student, job.target, stored_dtype(job.source), corpus.VOCABULARY)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""P1: the same numbers in other packages. Nothing was trained; a reader must not be fooled by the wrapping."""
+"""P1: the same numbers in other packages. Nothing was trained; wrapping must not fool a reader."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ static void write_mixed(void) {
     codes[8] = without_gate(make_code(8, 4096));
     codes[9] = without_unit(make_code(9, 4096));
     codes[10] = without_token(make_code(10, 4096));
-    codes[11] = changed(codes[8], 3, 30);
+    codes[11] = without_gate(changed(codes[8], 3, 30));
     write_index(codes, NULL, 12);
 }
 
@@ -329,6 +329,37 @@ static void each_kind_of_code_brings_up_its_own(void **state) {
     assert_true(isnan(hits[1].unit_score));
 }
 
+/* One of 300 whose first parent's family has 200 leaders, each of which differs from it in a
+ * quarter of the bits; of the second parent's there is one. */
+static void a_second_parent_is_found_beside_a_large_family(void **state) {
+    (void)state;
+    hot_code codes[300];
+    for (size_t i = 0; i < 300; i++) {
+        codes[i] = make_code(i < 200 ? 1 : i, 64);
+        if (i < 200) {
+            flip_some(codes[i].unit, 4096, 1024, i);
+        }
+        codes[i] = without_token(codes[i]);
+    }
+    write_index(codes, NULL, 300);
+    hot_code child = without_token(make_code(1, 64));
+    for (size_t i = 0; i < HOT_UNIT_WORDS; i++) {
+        child.unit[i] = (child.unit[i] & ~0xFFFFFull) | (codes[250].unit[i] & 0xFFFFFull);
+    }
+    WEIR_CLEANUP(search_index_free) search_index *index = open_index();
+    size_t count;
+
+    WEIR_CLEANUP(free) search_hit *hits = find_leaders(&count, index, &child, 16, 1);
+
+    assert_int_equal(search_index_leader_count(index), 300);
+    assert_in_range(count, 17, 24);
+    size_t at = 0;
+    while (at < count && hits[at].entry != 2500) {
+        at++;
+    }
+    assert_in_range(at, 16, count - 1); /* behind all that were near by themselves */
+}
+
 static void write_many(void) {
     WEIR_CLEANUP(search_index_writer_free) search_index_writer *writer = NULL;
     weir_error err = {0};
@@ -461,7 +492,7 @@ static void an_empty_index_finds_nothing(void **state) {
     assert_int_equal(search_index_leader_count(index), 0);
 }
 
-static void entries_must_ascend_and_have_a_part(void **state) {
+static void entries_must_ascend(void **state) {
     (void)state;
     WEIR_CLEANUP(search_index_writer_free) search_index_writer *writer = NULL;
     weir_error err = {0};
@@ -472,8 +503,21 @@ static void entries_must_ascend_and_have_a_part(void **state) {
 
     assert_int_equal(search_index_writer_add(writer, 5, &code, &err), WEIR_ERR_ARG);
     assert_int_equal(search_index_writer_add(writer, 4, &code, &err), WEIR_ERR_ARG);
-    assert_int_equal(search_index_writer_add(writer, 6, &nothing, &err), WEIR_ERR_ARG);
-    assert_int_equal(search_index_writer_add(writer, 6, &code, &err), WEIR_OK);
+    assert_int_equal(search_index_writer_add(writer, 6, &nothing, &err), WEIR_OK);
+    assert_int_equal(search_index_writer_add(writer, 6, &code, &err), WEIR_ERR_ARG);
+}
+
+static void a_model_without_codes_is_left_out(void **state) {
+    (void)state;
+    const hot_code codes[] = {{.hidden = 64}, make_code(1, 64), {.hidden = 64}};
+
+    write_index(codes, NULL, 3);
+
+    WEIR_CLEANUP(search_index_free) search_index *index = open_index();
+    assert_int_equal(search_index_entry_count(index), 1);
+    size_t count;
+    WEIR_CLEANUP(free) search_hit *none = find_leaders(&count, index, &codes[0], 5, 1);
+    assert_int_equal(count, 0);
 }
 
 static size_t files_in_folder(void) {
@@ -674,13 +718,15 @@ int main(void) {
         cmocka_unit_test(the_nearest_member_of_a_family_comes_first),
         cmocka_unit_test(members_of_a_rotated_model_are_told_apart_by_tokens),
         cmocka_unit_test(each_kind_of_code_brings_up_its_own),
+        cmocka_unit_test(a_second_parent_is_found_beside_a_large_family),
         cmocka_unit_test(results_are_the_same_for_any_threads_and_simd_level),
         cmocka_unit_test(the_best_of_all_are_found),
         cmocka_unit_test(equal_scores_stand_in_the_order_of_entries),
         cmocka_unit_test(a_set_of_entries_gives_one_file),
         cmocka_unit_test(an_index_stays_whole_while_it_is_replaced),
         cmocka_unit_test(an_empty_index_finds_nothing),
-        cmocka_unit_test(entries_must_ascend_and_have_a_part),
+        cmocka_unit_test(entries_must_ascend),
+        cmocka_unit_test(a_model_without_codes_is_left_out),
         cmocka_unit_test(a_failed_write_leaves_nothing_behind),
         cmocka_unit_test(what_is_not_there_cannot_be_opened),
         cmocka_unit_test(a_file_that_is_not_whole_is_refused),

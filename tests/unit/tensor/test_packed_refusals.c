@@ -109,6 +109,11 @@ static const stored_case good[] = {
     PARTS(".weight I8 16,32", ".SCB F32 16", ".weight_format U8 -"),
     PARTS(".weight F8_E4M3 16,32", ".weight_scale_inv F32 1,1"),
     PARTS(".weight F8_E4M3 130,260", ".weight_scale_inv F32 2,3"),
+    SAID(CONFIG "weight_block_size 0, 5", ".weight F8_E4M3 130,260", ".weight_scale_inv F32 2,3"),
+    SAID(CONFIG "weight_block_size 5, 0", ".weight F8_E4M3 130,260", ".weight_scale_inv F32 2,3"),
+    SAID(CONFIG "weight_block_size 7", ".weight F8_E4M3 130,260", ".weight_scale_inv F32 2,3"),
+    SAID(CONFIG "weight_block_size 100, 90", ".weight F8_E4M3 130,260",
+         ".weight_scale_inv F32 2,3"),
     PARTS(".weight I8 16,32", ".weight_scale F32 16,4", ".weight_zero_point I8 16,4"),
     STATED(nf4_state, ".weight U8 128,1", ".weight.absmax F32 4", ".weight.quant_map F32 16",
            STATE "nf4 U8 100"),
@@ -199,6 +204,9 @@ static const stored_case bad[] = {
     PARTS(".weight F8_E4M3 16,32", ".weight_scale F32 16,3"),
     PARTS(".weight F8_E4M3 16,32", ".weight_scale F32 3,1"),
     PARTS(".weight F8_E4M3 16,32", ".weight_scale F32 1,33"),
+    SAID(CONFIG "weight_block_size 64, 64", ".weight F8_E4M3 130,260", ".weight_scale_inv F32 2,3"),
+    SAID(CONFIG "weight_block_size 4294967295, 1", ".weight F8_E4M3 130,260",
+         ".weight_scale_inv F32 2,3"),
     PARTS(".weight F8_E4M3 16,32", ".weight_scale F32 0"),
     PARTS(".weight F8_E4M3 16,32", ".weight_scale I32 1"),
     PARTS(".weight F8_E4M3 16,32", ".weight_scale F32 1,1,1"),
@@ -373,6 +381,28 @@ static void configuration_that_lies_is_a_finding_and_the_shapes_win(void **state
     }
 }
 
+static void configuration_of_single_modules_is_no_lie(void **state) {
+    (void)state;
+    fixture from;
+    weir_findings *findings = NULL;
+    const weir_claim of_module = {
+        .name = CONFIG "dynamic.x.bits", .value = "4", .file = "config.json", .at = ""};
+    const weir_claim of_all = {
+        .name = CONFIG "bits", .value = "8", .file = "config.json", .at = ""};
+    assert_int_equal(weir_findings_new(&findings, NULL), WEIR_OK);
+    fixture_open(&from, "llama", "safetensors");
+    add_tensor(&from, ".qweight I32 8,16", NULL);
+    add_tensor(&from, ".qzeros I32 2,2", NULL);
+    add_tensor(&from, ".scales F16 2,16", NULL);
+    assert_int_equal(claims_add(&from.model.claims, &of_module, 1, NULL), WEIR_OK);
+    assert_int_equal(claims_add(&from.model.claims, &of_all, 1, NULL), WEIR_OK);
+    weir_model *model = fixture_model(&from, findings);
+
+    assert_int_equal(weir_model_tensor_count(model), 1);
+    assert_int_equal(weir_findings_count(findings), 0);
+    close_case(&from, model, findings);
+}
+
 static void a_weight_beside_its_packed_twin_is_no_second_one(void **state) {
     (void)state;
     const stored_case test = {
@@ -465,6 +495,7 @@ int main(void) {
         cmocka_unit_test(mxfp4_of_other_forms_is_refused),
         cmocka_unit_test(two_parts_of_one_name_are_refused),
         cmocka_unit_test(configuration_that_lies_is_a_finding_and_the_shapes_win),
+        cmocka_unit_test(configuration_of_single_modules_is_no_lie),
         cmocka_unit_test(a_weight_beside_its_packed_twin_is_no_second_one),
         cmocka_unit_test(a_packed_weight_without_a_role_keeps_its_parts),
         cmocka_unit_test(few_rows_cost_few_bytes),
