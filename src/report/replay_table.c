@@ -36,8 +36,8 @@ static void print_ranges(const paint *out, const weir_replay *replay) {
             replay->ranges_differ, replay->bundle->range_count, first->file, first->offset,
             first->offset + first->bytes, replay->first_problem);
     } else {
-        text_buffer_format(&line, "%zu ranges, %s: all have the stated hash",
-                           replay->bundle->range_count,
+        text_buffer_format(&line, "%zu range%s, %s: all have the stated hash",
+                           replay->bundle->range_count, replay->bundle->range_count == 1 ? "" : "s",
                            format_bytes(size, sizeof size, replay->bytes_checked));
     }
     paint_gathered_field(out, "weights", &line);
