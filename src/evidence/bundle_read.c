@@ -131,8 +131,11 @@ static weir_code take_fingerprint(fingerprint **out, const reading *run, const j
     }
     weir_error inside = {0};
     const weir_code code = fingerprint_decode(out, bytes, len, "fingerprint", &inside);
-    return code == WEIR_OK || code == WEIR_ERR_NOMEM
-               ? code
+    if (code == WEIR_OK) {
+        return WEIR_OK;
+    }
+    return code == WEIR_ERR_NOMEM
+               ? weir_fail_nomem(err)
                : weir_fail(err, code, weir_source_name(run->source), at_byte(value->offset).text,
                            inside.expected, "%s, at %s of the fingerprint", inside.found,
                            inside.at);
