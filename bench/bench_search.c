@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a search through a made-up population costs, and what it finds:
- *     bench_search FOLDER ENTRIES FAMILIES RECORDS QUERIES
+ *     bench_search FOLDER ENTRIES FAMILIES RECORDS QUERIES [codes]
  * FAMILIES 0: all are strangers of one width. RECORDS of the entries are kept as whole fingerprints
  * in a file of FOLDER. QUERIES for each kind of derivative. Prints JSON.
  *
@@ -11,6 +11,9 @@
  * own parent, the entry from which they were made: no other entry is nearer to them, so the test
  * over all entries finds no link where that one has none. Of passthroughs both parents' families
  * must be found.
+ *
+ * With "codes", hot codes are drawn without the blocks they would come from, and a query is found
+ * when a leader of its parent's synthetic family is, for some correlations R of the sums of votes.
  *
  * search_ms: the scan, then its leaders and 64 members fetched, decoded and tested by two threads;
  * the query's hot code is at hand, its fingerprint too. `sum` reads the same bytes as the scan and
@@ -47,6 +50,7 @@ typedef struct record_file {
 
 typedef struct bench {
     population of;
+    bool is_codes;
     const char *folder;
     char index_path[4096];
     record_file records;
@@ -83,12 +87,17 @@ static long peak_kib(void) {
 
 /* --- making --- */
 
-static void make_codes(hot_code *codes, const population *of, uint64_t first, size_t count) {
+static void make_codes(hot_code *codes, const bench *run, uint64_t first, size_t count) {
+    const population *of = &run->of;
 #pragma omp parallel
     {
         fingerprint *model = synthetic_new();
 #pragma omp for schedule(dynamic, 32)
         for (size_t i = 0; i < count; i++) {
+            if (run->is_codes) {
+                synthetic_code(&codes[i], of, first + i);
+                continue;
+            }
             synthetic_entry(model, of, first + i);
             hot_code_make(&codes[i], model);
         }
@@ -105,7 +114,7 @@ static void build(bench *run) {
         const uint64_t left = run->of.entries - first;
         const size_t count = left < BATCH ? (size_t)left : BATCH;
         const double start = now();
-        make_codes(codes, &run->of, first, count);
+        make_codes(codes, run, first, count);
         const double made = now();
         for (size_t i = 0; i < count; i++) {
             require(search_index_writer_add(writer, first + i, &codes[i], &err), &err);
@@ -254,6 +263,67 @@ static void try_query(tally *out, const bench *run, const uint32_t *leaders, der
     free(hits);
 }
 
+static bool has_family(const bench *run, const search_hit *hits, size_t count, uint64_t entry) {
+    for (size_t i = 0; i < count; i++) {
+        if (synthetic_family(&run->of, hits[i].entry) == synthetic_family(&run->of, entry)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void try_code(tally *out, const bench *run, const uint32_t *leaders, double r, bool has_two,
+                     uint64_t number) {
+    uint64_t seed = number * 2654435761u + (uint64_t)(r * 1000) + has_two;
+    const uint64_t parent = hash_next(&seed) % run->of.entries;
+    uint64_t second = parent;
+    hot_code parents[2];
+    hot_code code;
+    if (has_two && !synthetic_second(&second, &run->of, parent, seed)) {
+        return;
+    }
+    synthetic_code(&parents[0], &run->of, parent);
+    synthetic_code(&parents[1], &run->of, second);
+    synthetic_code_derive(&code, &parents[0], has_two ? &parents[1] : NULL, r, seed);
+    weir_error err = {0};
+    search_hit *hits = NULL;
+    size_t count = 0;
+    require(search_index_leaders(&hits, &count, run->index, &code, LEADERS, 2, &err), &err);
+    out->queries++;
+    out->found += has_family(run, hits, count, parent) && has_family(run, hits, count, second);
+    out->parent +=
+        has_leader(hits, count, leaders[parent]) && has_leader(hits, count, leaders[second]);
+    free(hits);
+}
+
+static void report_codes(const bench *run, uint64_t queries) {
+    static const struct {
+        const char *name;
+        double r;
+        bool has_two;
+    } kinds[] = {{"fine-tuned .95", .798, false},
+                 {"half of the layers", .564, false},
+                 {"pretrained on .3", .194, false},
+                 {"half of the layers .3", .137, false},
+                 {"layers of two families", .5, true}};
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    uint32_t *leaders = leaders_of_entries(run->index, run->of.entries);
+    printf("  \"recall_of_codes\": [\n");
+    for (size_t i = 0; i < KINDS; i++) {
+        tally sum = {0};
+        for (uint64_t j = 0; j < queries; j++) {
+            try_code(&sum, run, leaders, kinds[i].r, kinds[i].has_two, j);
+        }
+        printf("    {\"kind\": \"%s\", \"correlation\": %.3f, \"queries\": %" PRIu64
+               ", \"found\": %" PRIu64 ", \"family_of_parent_found\": %" PRIu64 "}%s\n",
+               kinds[i].name, kinds[i].r, sum.queries, sum.found, sum.parent,
+               i + 1 < KINDS ? "," : "");
+        (void)fflush(stdout);
+    }
+    printf("  ],\n");
+    free(leaders);
+}
+
 static void report_recall(const bench *run, uint64_t queries) {
     uint32_t *leaders = leaders_of_entries(run->index, run->of.entries);
     fingerprint *query = synthetic_new();
@@ -392,6 +462,20 @@ static void time_level(bench *run, weir_simd level, const hot_code *code) {
     print_times(name, seconds);
 }
 
+static void make_timed_query(hot_code *code, fingerprint *query, const bench *run,
+                             uint64_t number) {
+    uint64_t second;
+    const uint64_t parent = entry_of_width(&run->of, 4096, number, query);
+    if (run->is_codes) {
+        hot_code theirs;
+        synthetic_code(&theirs, &run->of, parent);
+        synthetic_code_derive(code, &theirs, NULL, .798, number);
+    } else {
+        (void)synthetic_derive(query, &second, DERIVATIVE_FINE_TUNED, &run->of, parent, 5);
+        hot_code_make(code, query);
+    }
+}
+
 /* Of the most frequent width: the longest scans. */
 static void report_times(bench *run) {
     weir_error err = {0};
@@ -410,12 +494,9 @@ static void report_times(bench *run) {
     hot_code code = {0};
     uint64_t bytes = 0;
     for (int i = -1; i < TIMES; i++) {
-        uint64_t second;
-        const uint64_t parent = entry_of_width(&run->of, 4096, (uint64_t)(i + 7), query);
-        (void)synthetic_derive(query, &second, DERIVATIVE_FINE_TUNED, &run->of, parent, 5);
         search_hit *hits = NULL;
         size_t count = 0;
-        hot_code_make(&code, query);
+        make_timed_query(&code, query, run, (uint64_t)(i + 7));
         const double cpu_start = cpu_now();
         const double start = now();
         require(search_index_leaders(&hits, &count, run->index, &code, LEADERS, 2, &err), &err);
@@ -474,11 +555,13 @@ static void report_families(const bench *run) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) {
-        (void)fprintf(stderr, "usage: bench_search FOLDER ENTRIES FAMILIES RECORDS QUERIES\n");
+    if (argc != 6 && argc != 7) {
+        (void)fprintf(stderr,
+                      "usage: bench_search FOLDER ENTRIES FAMILIES RECORDS QUERIES [codes]\n");
         return 2;
     }
     bench run = {.folder = argv[1],
+                 .is_codes = argc == 7,
                  .of = {.seed = 20,
                         .entries = strtoull(argv[2], NULL, 10),
                         .families = strtoull(argv[3], NULL, 10)},
@@ -506,7 +589,11 @@ int main(int argc, char **argv) {
     report_times(&run);
     report_families(&run);
     (void)weir_simd_force(WEIR_SIMD_AVX512, NULL);
-    report_recall(&run, queries);
+    if (run.is_codes) {
+        report_codes(&run, queries);
+    } else {
+        report_recall(&run, queries);
+    }
     printf("  \"threads\": 2\n}\n");
     search_index_free(run.index);
     (void)unlink(run.index_path);

@@ -4,8 +4,9 @@
     python bench/bench_search.py BUILD [--full] [--from RESULT.json ...]
 
 BUILD holds bench/bench_search. Sizes are 10^3 to 10^5 entries, with every entry's fingerprint kept; --full adds
-2.5 million, and as many strangers of one width, the worst case, which take half an hour and 10 GB of disk. --from
-takes what bench_search printed earlier and measures nothing.
+2.5 million, as hot codes drawn by themselves, as many strangers of one width, the worst case, and as whole
+fingerprints, which take half an hour of two free cores and 10 GB of disk. --from takes what bench_search printed
+earlier and measures nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- search -->\n", "<!-- /search -->\n"
 # entries, families (0: strangers), records, queries of each kind
 SIZES = [(1_000, 100, 1_000, 300), (10_000, 1_000, 10_000, 300), (100_000, 10_000, 100_000, 1_000)]
-FULL = [(2_500_000, 250_000, 100_000, 1_000), (2_500_000, 0, 1_000, 100)]
+FULL = [(2_500_000, 250_000, 0, 1_000, "codes"), (2_500_000, 0, 0, 0, "codes"), (2_500_000, 250_000, 100_000, 1_000)]
 Result = dict[str, object]
 
 
-def measure(program: Path, size: tuple[int, ...]) -> Result:
+def measure(program: Path, size: tuple[int | str, ...]) -> Result:
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
         command = [str(program), folder, *map(str, size)]
         # Threads that wait do not take the processor from those that work.
@@ -42,12 +43,16 @@ def times(run: Result, name: str) -> str:
     return f"{value['min']:.3g} / {value['median']:.3g}" if isinstance(value, dict) else "-"
 
 
+def name_of(run: Result) -> str:
+    kind = " codes" if "recall_of_codes" in run else ""
+    return f"{run['entries']:,}{kind}" + ("" if run["synthetic_families"] else " of strangers")
+
+
 def size_table(runs: list[Result]) -> str:
     lines = ["| entries | leaders | build s | build peak MiB | index MB | scan ms, first touch | scan ms | scan CPU ms | "
              "of `sum` | search ms | search CPU ms |", "|---" * 11 + "|"]
     for run in runs:
-        name = f"{run['entries']:,}" + ("" if run["synthetic_families"] else " strangers")
-        lines.append(f"| {name} | {run['leaders']:,} | {run['build_s']:.3g} | {run['build_peak_mib']:.0f} | "
+        lines.append(f"| {name_of(run)} | {run['leaders']:,} | {run['build_s']:.3g} | {run['build_peak_mib']:.0f} | "
                      f"{run['index_bytes'] / 1e6:.3g} | {run['scan_ms_first_touch']:.3g} | {times(run, 'scan_ms')} | "
                      f"{times(run, 'scan_cpu_ms')} | {run['scan_speed_of_sum']['median']:.2f} | "
                      f"{times(run, 'search_ms')} | {times(run, 'search_cpu_ms')} |")
@@ -55,8 +60,7 @@ def size_table(runs: list[Result]) -> str:
 
 
 def recall_table(runs: list[Result]) -> str:
-    names = [f"{run['entries']:,}" + ("" if run["synthetic_families"] else " strangers") for run in runs]
-    lines = ["| derivative | " + " | ".join(names) + " |", "|---" * (1 + len(runs)) + "|"]
+    lines = ["| derivative | " + " | ".join(map(name_of, runs)) + " |", "|---" * (1 + len(runs)) + "|"]
     for number, row in enumerate(runs[0]["recall"]):
         cells = []
         for run in runs:
@@ -67,8 +71,20 @@ def recall_table(runs: list[Result]) -> str:
     return "\n".join(lines)
 
 
+def code_table(runs: list[Result]) -> str:
+    lines = ["| entries | derivative | correlation of sums | found | of which the parent's own family |", "|---" * 5 + "|"]
+    for run in runs:
+        for row in run["recall_of_codes"]:
+            lines.append(f"| {name_of(run)} | {row['kind']} | {row['correlation']} | {row['found']} of {row['queries']} | "
+                         f"{row['family_of_parent_found']} |")
+    return "\n".join(lines)
+
+
 def page(result: Result) -> str:
     runs = result["runs"]
+    whole = [run for run in runs if "recall" in run]
+    codes = [run for run in runs if "recall_of_codes" in run]
+    more = f"\nWhere hot codes were drawn by themselves:\n\n{code_table(codes)}\n" if codes else ""
     machine = result["machine"]
     return f"""## Searches
 {machine['processor']}, {machine['cores']} cores, load {result['load']} at the end; 2 threads; bench/bench_search.c says what the made-up
@@ -80,8 +96,8 @@ tested exactly. Where others use the machine, CPU time (of both threads together
 
 Found, of the queries that the exact test links with the entry they were made from (log10 p of -6 or less), by 64 leaders of each kind of code:
 
-{recall_table(runs)}
-"""
+{recall_table(whole)}
+{more}"""
 
 
 def main() -> None:

@@ -152,20 +152,29 @@ static void drop_layers(fingerprint *model, size_t first, size_t count) {
     number_blocks(model);
 }
 
-/* One step from a model to a member made of it. */
-static void change(fingerprint *model, uint64_t *state) {
+/* The cosine of one step from a model to a member made of it; 0: layers are lost, a share of up to
+ * half. */
+static double draw_cosine(double *place, uint64_t *state) {
     static const struct {
         double below, from, to;
     } kinds[] = {{.03, 1, 1}, {.38, .995, 1}, {.83, .998, 1}, {.95, .9, .99}, {.98, .3, .9}};
     const double kind = uniform(state);
-    const double place = uniform(state);
+    *place = uniform(state);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (kind < kinds[i].below) {
             /* Cosines are near 1 rather than spread evenly. */
-            const double low = kinds[i].from;
-            flip_all(model, state, kinds[i].to - (kinds[i].to - low) * place * place);
-            return;
+            return kinds[i].to - (kinds[i].to - kinds[i].from) * *place * *place;
         }
+    }
+    return 0;
+}
+
+static void change(fingerprint *model, uint64_t *state) {
+    double place;
+    const double cosine = draw_cosine(&place, state);
+    if (cosine > 0) {
+        flip_all(model, state, cosine);
+        return;
     }
     const size_t lost = 1 + (size_t)(place * (double)(model->block_count / 2));
     drop_layers(model, (model->block_count - lost) / 2, lost);
@@ -185,6 +194,87 @@ void synthetic_entry(fingerprint *out, const population *of, uint64_t entry) {
         change(out, &parent);
     }
     change(out, &state);
+}
+
+static double correlation_of(double cosine) {
+    return 1 - 2 * acos(cosine) / acos(-1.0);
+}
+
+static void change_code(hot_code *code, uint64_t *state) {
+    double place;
+    const double cosine = draw_cosine(&place, state);
+    const double r =
+        cosine > 0 ? correlation_of(cosine) : correlation_of(.99) * sqrt(1 - place / 2);
+    const uint32_t p16 = four_digits((uint32_t)lround(acos(r) / acos(-1.0) * 65536));
+    flip(code->unit, code->has_gate ? HOT_UNIT_WORDS : HOT_UNIT_WORDS / 2, state, p16);
+    flip(code->token, code->has_token ? HOT_TOKEN_WORDS : 0, state, p16);
+}
+
+void synthetic_code(hot_code *out, const population *of, uint64_t entry) {
+    const uint64_t family = synthetic_family(of, entry);
+    const architecture *shape = architecture_of(of, family);
+    uint64_t root = seed_of(of, SEED_ROOT, family);
+    *out = (hot_code){.hidden = shape->hidden,
+                      .has_unit = true,
+                      .has_gate = shape->has_gate,
+                      .has_token = shape->has_tokens};
+    for (size_t i = 0; i < HOT_UNIT_WORDS; i++) {
+        out->unit[i] = shape->has_gate || i < HOT_UNIT_WORDS / 2 ? hash_next(&root) : 0;
+    }
+    for (size_t i = 0; i < HOT_TOKEN_WORDS && shape->has_tokens; i++) {
+        out->token[i] = hash_next(&root);
+    }
+    uint64_t state = seed_of(of, SEED_CHILD, entry);
+    if (!is_all_strangers(of) && hash_next(&state) & 1) {
+        uint64_t parent = seed_of(of, SEED_PARENT, family * 4096 + hash_next(&state) % 64);
+        change_code(out, &parent);
+    }
+    if (!is_all_strangers(of)) {
+        change_code(out, &state);
+    }
+}
+
+/* Two independent normal numbers [Box, Muller 1958]. */
+static void normal_pair(double out[2], uint64_t *state) {
+    const double radius = sqrt(-2 * log(1 - uniform(state)));
+    const double angle = 2 * acos(-1.0) * uniform(state);
+    out[0] = radius * cos(angle);
+    out[1] = radius * sin(angle);
+}
+
+/* The sum of which only the sign is known: a normal number of that sign. */
+static double sum_behind(const uint64_t *words, size_t bit, double normal) {
+    return words[bit / 64] >> bit % 64 & 1 ? fabs(normal) : -fabs(normal);
+}
+
+static void derive_bits(uint64_t *planes[3], const uint64_t *parent, const uint64_t *second,
+                        size_t bits, double r, uint64_t *state) {
+    const double rest = sqrt(1 - r * r * (second ? 2 : 1));
+    for (size_t bit = 0; bit < bits; bit++) {
+        double normals[4];
+        normal_pair(normals, state);
+        normal_pair(normals + 2, state);
+        double sum = r * sum_behind(parent, bit, normals[0]) + rest * normals[1];
+        sum += second ? r * sum_behind(second, bit, normals[2]) : 0;
+        const double level = fabs(sum) / .651;
+        const uint64_t weight = level >= 2.5 ? 3 : level >= 1.5 ? 2 : level >= .5 ? 1 : 0;
+        planes[0][bit / 64] |= (uint64_t)(sum > 0) << bit % 64;
+        planes[1][bit / 64] |= (weight & 1) << bit % 64;
+        planes[2][bit / 64] |= (weight >> 1) << bit % 64;
+    }
+}
+
+void synthetic_code_derive(hot_code *out, const hot_code *parent, const hot_code *second, double r,
+                           uint64_t seed) {
+    uint64_t state = hash_mix(seed);
+    *out = (hot_code){.hidden = parent->hidden,
+                      .has_unit = true,
+                      .has_gate = parent->has_gate,
+                      .has_token = parent->has_token};
+    derive_bits((uint64_t *[]){out->unit, out->unit_low, out->unit_high}, parent->unit,
+                second ? second->unit : NULL, parent->has_gate ? 4096 : 2048, r, &state);
+    derive_bits((uint64_t *[]){out->token, out->token_low, out->token_high}, parent->token,
+                second ? second->token : NULL, parent->has_token ? 2048 : 0, r, &state);
 }
 
 fingerprint *synthetic_new(void) {
@@ -315,6 +405,11 @@ static bool combine(fingerprint *model, uint64_t *second_parent, derivative kind
     }
     synthetic_free(other);
     return is_alike;
+}
+
+bool synthetic_second(uint64_t *out, const population *of, uint64_t parent, uint64_t seed) {
+    uint64_t state = hash_mix(seed);
+    return find_second(out, DERIVATIVE_PASSTHROUGH, of, parent, &state);
 }
 
 bool synthetic_derive(fingerprint *out, uint64_t *second_parent, derivative kind,

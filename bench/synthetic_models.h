@@ -20,7 +20,7 @@
 #ifndef WEIR_BENCH_SYNTHETIC_MODELS_H
 #define WEIR_BENCH_SYNTHETIC_MODELS_H
 
-#include "sketch/fingerprint.h"
+#include "sketch/search_index.h"
 
 enum { SYNTHETIC_BLOCKS_MAX = 512 };
 
@@ -37,6 +37,19 @@ void synthetic_free(fingerprint *model);
 
 uint64_t synthetic_family(const population *of, uint64_t entry);
 void synthetic_entry(fingerprint *out, const population *of, uint64_t entry);
+
+/**
+ * The hot code of an entry without its blocks, for sizes at which making them would take hours: the
+ * sums of votes of two models are normal with the correlation R of src/sketch/hot_code.c, so a bit
+ * of a member's code differs from its origin's with probability acos(R) / pi. Not the code of
+ * synthetic_entry().
+ */
+void synthetic_code(hot_code *out, const population *of, uint64_t entry);
+
+/** A code whose sums have correlation R with one parent's, or with each of two: R^2 of both is
+ * below 1. */
+void synthetic_code_derive(hot_code *out, const hot_code *parent, const hot_code *second, double r,
+                           uint64_t seed);
 
 typedef enum derivative {
     DERIVATIVE_CAST,           /**< cosine .99999 */
@@ -62,5 +75,8 @@ extern const char *const derivative_names[DERIVATIVE_COUNT];
  * @return whether this entry can have such a derivative */
 bool synthetic_derive(fingerprint *out, uint64_t *second_parent, derivative kind,
                       const population *of, uint64_t parent, uint64_t seed);
+
+/** An entry of another family with the same architecture. @return false when there is none */
+bool synthetic_second(uint64_t *out, const population *of, uint64_t parent, uint64_t seed);
 
 #endif

@@ -10,6 +10,7 @@
 #include "weir/error.h"
 #include "weir/inspect.h"
 #include "weir/progress.h"
+#include "weir/trace.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,8 +21,11 @@ enum { WEIR_TIER_MIN = 0, WEIR_TIER_MAX = 4 };
 typedef struct weir_assessment weir_assessment;
 
 typedef struct weir_assess_options {
-    const char *base_path; /**< the upstream, or NULL when none is at hand */
-    const char *name;      /**< how results call the model; NULL for the last path component */
+    const char *base_path;     /**< the upstream, or NULL when none is at hand */
+    const char *registry_path; /**< searched for the upstream when no base is given, or NULL */
+    const char *scratch;       /**< as in weir_trace_options */
+    const char *base_folder;   /**< as in weir_trace_options */
+    const char *name;          /**< how results call the model; NULL for the last path component */
     const weir_callbacks *callbacks; /**< NULL for none */
     unsigned jobs;                   /**< threads; 0 for one per core */
     bool lenient;
@@ -46,6 +50,8 @@ WEIR_API void weir_assessment_tier(const weir_assessment *assessment, int *low, 
 WEIR_API const weir_inspection *weir_assessment_inspection(const weir_assessment *assessment);
 /** @return NULL when no base was given. */
 WEIR_API const weir_diff *weir_assessment_diff(const weir_assessment *assessment);
+/** @return NULL when a base was given, nothing could be searched, or the model has no weights. */
+WEIR_API const weir_trace *weir_assessment_trace(const weir_assessment *assessment);
 /** NULL is a no-op. */
 WEIR_API void weir_assessment_free(weir_assessment *assessment);
 

@@ -243,8 +243,8 @@ static weir_role role_of(const adapter_item *item, const weir_model *base) {
 
 static weir_code add_adapter(fit_work *work, const adapter *from, const weir_model *base,
                              size_t *added, weir_error *err) {
-    const size_t share = ADAPTER_ROWS / (from->count + 1) + 1;
-    for (size_t i = 0; i < from->count; i++) {
+    const size_t share = from->count < ADAPTER_ROWS ? ADAPTER_ROWS / from->count : 1;
+    for (size_t i = 0; i < from->count && *added < ADAPTER_ROWS; i++) {
         const adapter_item *const item = &from->items[i];
         const residual_side side = side_of(role_of(item, base));
         const bool is_repeated = i > 0 && is_same_array(&item->a, &from->items[i - 1].a);
@@ -390,11 +390,10 @@ static bool is_whole(const weir_model *base) {
     return layers > 0 && layers >= shape->layers && weir_model_has_known_roles(base);
 }
 
-static void judge(adapter_fit *out, bool base_is_whole) {
-    const bool is_contradicted = out->fitting < out->modules && base_is_whole;
-    out->verdict = is_contradicted                      ? ADAPTER_CONTRADICTED
-                   : out->is_tested && out->p <= fits_p ? ADAPTER_FITS
-                                                        : ADAPTER_CLAIMED;
+static adapter_verdict judge(const adapter_fit *fit, bool is_contradicted) {
+    return is_contradicted                      ? ADAPTER_CONTRADICTED
+           : fit->is_tested && fit->p <= fits_p ? ADAPTER_FITS
+                                                : ADAPTER_CLAIMED;
 }
 
 weir_code adapter_fit_test(adapter_fit *out, const weir_model *from, const weir_model *base,
@@ -410,12 +409,12 @@ weir_code adapter_fit_test(adapter_fit *out, const weir_model *from, const weir_
     }
     WEIR_TRY(adapter_resolve(&resolved, from, base, err));
     fit.fitting = fit.modules - resolved.unresolved;
-    if (resolved.first_unresolved) {
-        text_escape(fit.first_unfitting, sizeof fit.first_unfitting, resolved.first_unresolved,
-                    strlen(resolved.first_unresolved));
+    if (resolved.first_misfit) {
+        text_escape(fit.first_unfitting, sizeof fit.first_unfitting, resolved.first_misfit,
+                    strlen(resolved.first_misfit));
     }
     WEIR_TRY(test_weights(&fit, &resolved, base, options ? options->jobs : 0, err));
-    judge(&fit, is_whole(base));
+    fit.verdict = judge(&fit, resolved.misfits > 0 && is_whole(base));
     *out = fit;
     return WEIR_OK;
 }

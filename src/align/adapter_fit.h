@@ -24,9 +24,9 @@ typedef struct adapter_fit {
     adapter_verdict verdict;
     size_t modules;            /**< that the adapter changes */
     size_t fitting;            /**< of them, those that the base has in a fitting shape */
-    char first_unfitting[160]; /**< its stored name, printable; empty when all fit */
+    char first_unfitting[160]; /**< of what contradicts, as stored and printable; or "" */
     bool is_tested;      /**< false: nothing of the adapter meets the residual stream, or the base's
-                            numbers      cannot be read; p is 1 */
+                            numbers cannot be read; p is 1 */
     double p;            /**< at least 1 / (1 + ADAPTER_PERMUTATIONS) */
     size_t columns;      /**< residual dimensions that were compared */
     size_t adapter_rows; /**< vectors of the adapter in them */

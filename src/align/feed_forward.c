@@ -13,7 +13,7 @@
 #include "base/checked.h"
 #include "base/fail.h"
 
-enum { UNITS_MAX = 1 << 17 };
+enum { UNITS_MAX = 1 << 16 };
 
 static bool is_up(weir_role role) {
     return role == WEIR_ROLE_UP || role == WEIR_ROLE_EXPERT_UP ||

@@ -15,7 +15,8 @@
  * was measured on models trained independently, and the law that is used here, p = P(Binomial(n,
  * STRANGER_RATE + STRANGER_UNITS / m) >= agreeing units), has a rate far above the largest that was
  * seen; docs/evidence.md has the figures. p is multiplied by the number of layer pairs that were
- * tried, and never falls below P_FLOOR, which is as far as such a measurement carries.
+ * tried. What is printed never falls below UNIT_MAP_LOG10_P_MIN, which is as far as such a
+ * measurement carries.
  */
 #include "align/unit_map.h"
 
@@ -39,7 +40,7 @@ enum {
     RUN_UNITS = 64,
     CHUNK_FLOATS = 1 << 22,
     SPOT_CHECKS = 32, /* matched units whose rows are compared in the stored basis */
-    PAIRS_TRIED_MAX = 256,
+    PAIRS_TRIED_MAX = 64,
 };
 
 static const uint64_t allowed_bytes_min = (uint64_t)64 << 20;
@@ -47,8 +48,8 @@ static const uint64_t allowed_share = 32; /* of a model's weights, one part in 3
 
 static const double stranger_rate = 0.05;
 static const double stranger_units = 4;
-static const double p_floor = 1e-6;
-static const double p_found = 1e-4; /* a layer that is found is not looked for elsewhere */
+static const double p_least = 1e-300; /* a logarithm of 0 is none */
+static const double p_found = 1e-4;   /* a layer that is found is not looked for elsewhere */
 
 /* One of the two models. */
 typedef struct side {
@@ -123,6 +124,11 @@ static void unit_search_release_cleanup(unit_search *search) {
 }
 
 /* --- reading --- */
+
+static uint64_t unit_bytes(const side *from, const feed_forward *item, uint64_t units) {
+    const uint64_t numbers = units * from->basis.hidden;
+    return tensor_view_bytes(item->gate, numbers) + tensor_view_bytes(item->up, numbers);
+}
 
 static weir_code read_rows(side *from, const tensor_view *view, uint64_t begin, uint64_t count,
                            float *out, weir_error *err) {
@@ -428,10 +434,7 @@ static uint32_t rank_of(const unit_search *search, int32_t mine, int32_t theirs)
 }
 
 static bool can_read(const side *from, const feed_forward *item, uint64_t units) {
-    const uint64_t numbers = units * from->frame.cols;
-    const uint64_t bytes =
-        tensor_view_bytes(item->gate, numbers) + tensor_view_bytes(item->up, numbers);
-    return bytes <= from->bytes_left;
+    return unit_bytes(from, item, units) <= from->bytes_left;
 }
 
 /* Try the candidates of rank [rank_min, rank_max] until the layer is found or too much was read. */
@@ -510,6 +513,15 @@ static uint64_t weight_bytes(const weir_model *model) {
     return sum;
 }
 
+/* A share of the file, but enough for one feed-forward of any model and all of a small one. */
+static uint64_t allowed_bytes(const side *from) {
+    const uint64_t share = weight_bytes(from->model) / allowed_share;
+    const uint64_t one =
+        from->count > 0 ? unit_bytes(from, &from->items[0], from->items[0].up->base.rows) : 0;
+    const uint64_t least = one > allowed_bytes_min ? one : allowed_bytes_min;
+    return share > least ? share : least;
+}
+
 static weir_code prepare_side(side *out, const unit_search *search, weir_error *err) {
     feed_forward *items = NULL;
     WEIR_TRY(feed_forward_list(&items, &out->count, out->model, err));
@@ -521,8 +533,7 @@ static weir_code prepare_side(side *out, const unit_search *search, weir_error *
     }
     out->items = items;
     out->count = kept;
-    const uint64_t share = weight_bytes(out->model) / allowed_share;
-    out->bytes_left = share > allowed_bytes_min ? share : allowed_bytes_min;
+    out->bytes_left = allowed_bytes(out);
     out->rows = checked_alloc(CHUNK_FLOATS, sizeof *out->rows);
     out->gain = checked_alloc(out->basis.hidden, sizeof *out->gain);
     out->frame = (code_frame){
@@ -567,7 +578,7 @@ static unit_map conclude(const unit_search *search) {
         add_layer(&map, &search->tries[i], &p);
     }
     p *= (double)search->pairs_tried;
-    map.log10_p = map.layer_count == 0 || p >= 1 ? 0 : log10(p > p_floor ? p : p_floor);
+    map.log10_p = map.layer_count == 0 || p >= 1 ? 0 : log10(p > p_least ? p : p_least);
     return map;
 }
 

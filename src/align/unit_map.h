@@ -20,6 +20,10 @@
 #include "tensor/model.h"
 #include "weir/progress.h"
 
+/** As far as a null that was measured carries: no p below it is printed, however well models match.
+ */
+enum { UNIT_MAP_LOG10_P_MIN = -6 };
+
 typedef struct unit_map_layer {
     int32_t mine;
     int32_t theirs;
@@ -32,7 +36,8 @@ typedef struct unit_map_layer {
 typedef struct unit_map {
     unit_map_layer layers[4]; /**< those that were tried: at most 4 of the model's layers */
     size_t layer_count;
-    double log10_p; /**< calibrated; 0 when nothing could be compared */
+    double log10_p; /**< by the law of unit_map.c, before any floor; 0 when nothing could be
+                       compared */
     bool units_permuted;
     bool basis_changed; /**< rows differ in the stored basis but agree through the tokens */
     uint64_t bytes_read;

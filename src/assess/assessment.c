@@ -14,6 +14,7 @@
 #include "base/fail.h"
 #include "delta/diff.h"
 #include "evidence/inspection.h"
+#include "sketch/trace.h"
 
 static weir_code run_inspection(weir_assessment *assessment, const char *path,
                                 const weir_assess_options *options, weir_error *err) {
@@ -49,6 +50,24 @@ static weir_code run_diff(weir_assessment *assessment, const char *path,
                            : WEIR_OK;
 }
 
+/* Without a base the known models are searched for one. A model that cannot be traced is still
+ * assessed. */
+static weir_code run_trace(weir_assessment *assessment, const char *path,
+                           const weir_assess_options *options, weir_error *err) {
+    if (options->base_path || (!options->registry_path && !options->base_folder)) {
+        return WEIR_OK;
+    }
+    const weir_trace_options trace_options = {.registry_path = options->registry_path,
+                                              .scratch = options->scratch,
+                                              .base_folder = options->base_folder,
+                                              .name = options->name,
+                                              .callbacks = options->callbacks,
+                                              .jobs = options->jobs,
+                                              .lenient = options->lenient};
+    const weir_code code = weir_trace_run(&assessment->trace, path, &trace_options, err);
+    return code == WEIR_ERR_UNSUPPORTED || code == WEIR_ERR_FORMAT ? WEIR_OK : code;
+}
+
 static void add_next(weir_assessment *assessment, const char *what, const char *how) {
     if (assessment->next_count < NEXT_EVIDENCE_MAX) {
         assessment->next[assessment->next_count++] = (next_evidence){.what = what, .how = how};
@@ -66,7 +85,10 @@ static void weigh(weir_assessment *assessment) {
     assessment->route_a = (level_range){0, ROUTE_MAX};
     assessment->route_b = (level_range){0, ROUTE_MAX};
     assessment->tier = (level_range){WEIR_TIER_MIN, WEIR_TIER_MAX};
-    if (!diff) {
+    if (!diff && assessment->trace && assessment->trace->candidate_count > 0) {
+        add_next(assessment, "what was changed",
+                 "give the upstream's weights: weir assess MODEL --base BASE");
+    } else if (!diff) {
         add_next(assessment, "which model it comes from, and what was changed",
                  "give the upstream: weir assess MODEL --base BASE");
     }
@@ -92,7 +114,8 @@ weir_code weir_assess(weir_assessment **out, const char *model_path,
     }
     WEIR_TRY(run_inspection(assessment, model_path, options, err));
     WEIR_TRY(run_diff(assessment, model_path, options, err));
-    facts_gather(&assessment->facts, assessment->inspection, assessment->diff);
+    WEIR_TRY(run_trace(assessment, model_path, options, err));
+    facts_gather(&assessment->facts, assessment->inspection, assessment->diff, assessment->trace);
     weigh(assessment);
     *out = WEIR_TAKE(assessment);
     return WEIR_OK;
@@ -107,6 +130,10 @@ const weir_inspection *weir_assessment_inspection(const weir_assessment *assessm
     return assessment->inspection;
 }
 
+const weir_trace *weir_assessment_trace(const weir_assessment *assessment) {
+    return assessment->trace;
+}
+
 const weir_diff *weir_assessment_diff(const weir_assessment *assessment) {
     return assessment->diff;
 }
@@ -117,5 +144,6 @@ void weir_assessment_free(weir_assessment *assessment) {
     }
     weir_inspection_free(assessment->inspection);
     weir_diff_free(assessment->diff);
+    weir_trace_free(assessment->trace);
     free(assessment);
 }

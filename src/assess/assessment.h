@@ -26,7 +26,8 @@ typedef struct next_evidence {
 
 struct weir_assessment {
     weir_inspection *inspection;
-    weir_diff *diff; /**< NULL without a base */
+    weir_diff *diff;   /**< NULL without a base */
+    weir_trace *trace; /**< NULL with one, or when nothing could be searched */
     fact_table facts;
     level_range tier;    /**< 0 to 4 */
     level_range route_a; /**< capability gained, 0 to 3 */

@@ -58,7 +58,12 @@ void assessment_write_json(json_writer *json, const weir_assessment *assessment)
     write_next(json, assessment);
     json_key(json, "inspect");
     inspection_write_json(json, assessment->inspection);
-    write_null(json, "lineage");
+    if (assessment->trace) {
+        json_key(json, "lineage");
+        trace_write_json(json, assessment->trace);
+    } else {
+        write_null(json, "lineage");
+    }
     if (assessment->diff) {
         json_key(json, "diff");
         diff_write_json(json, assessment->diff);

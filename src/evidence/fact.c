@@ -7,6 +7,7 @@
 #include "delta/diff.h"
 #include "evidence/inspection.h"
 #include "evidence/result_json.h"
+#include "sketch/trace.h"
 
 static const fact_word words[FACT_COUNT] = {
 #define FACT_ROW(id, name, type, unit, producer, meaning)                                          \
@@ -145,9 +146,29 @@ static void gather_diff(fact_table *out, const weir_diff *diff) {
     }
 }
 
-void facts_gather(fact_table *out, const weir_inspection *inspection, const weir_diff *diff) {
+/* A search that found nothing says so weakly: it knows only what was searched. */
+static void gather_trace(fact_table *out, const weir_trace *trace) {
+    static const char source[] = "search among known models";
+    const bool is_linked = trace->candidate_count > 0;
+    const weir_grade grade = !is_linked                      ? WEIR_GRADE_WEAK
+                             : trace->candidates[0].by_units ? WEIR_GRADE_STRONG
+                                                             : WEIR_GRADE_PROVED;
+    if (trace->relation != WEIR_RELATION_CANNOT_DECIDE) {
+        set_text(&out->items[FACT_LINEAGE_RELATION], grade, weir_relation_name(trace->relation),
+                 source);
+    }
+    if (is_linked) {
+        set_text(&out->items[FACT_LINEAGE_NEAREST], grade, trace->candidates[0].name, source);
+    }
+}
+
+void facts_gather(fact_table *out, const weir_inspection *inspection, const weir_diff *diff,
+                  const weir_trace *trace) {
     *out = (fact_table){0};
     gather_inspection(out, inspection);
+    if (trace) {
+        gather_trace(out, trace);
+    }
     if (diff) {
         gather_diff(out, diff);
     }

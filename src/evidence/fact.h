@@ -14,6 +14,7 @@
 #include "io/json_writer.h"
 #include "weir/diff.h"
 #include "weir/inspect.h"
+#include "weir/trace.h"
 
 /*   ID                     name                      type    unit          producer   meaning */
 #define FACT_VOCABULARY(X)                                                                         \
@@ -27,6 +28,10 @@
       "Python code that a loader is told to run")                                                  \
     X(CLAIM_BASE_MODEL, "claim.base_model", TEXT, "", "inspect",                                   \
       "upstream that the card, metadata or adapter names")                                         \
+    X(LINEAGE_RELATION, "lineage.relation", TEXT, "", "trace",                                     \
+      "how the weights stand to the nearest known model")                                          \
+    X(LINEAGE_NEAREST, "lineage.nearest", TEXT, "", "trace",                                       \
+      "the known model that the weights come from, or share an ancestor with")                     \
     X(CLAIM_LICENSE, "claim.license", TEXT, "", "inspect",                                         \
       "licence that the card or metadata names")                                                   \
     X(WEIGHTS_RELATION, "weights.relation", TEXT, "", "diff",                                      \
@@ -101,7 +106,8 @@ typedef struct fact_table {
 } fact_table;
 
 /** Facts from what was run; `diff` may be NULL. Texts are borrowed from both. */
-void facts_gather(fact_table *out, const weir_inspection *inspection, const weir_diff *diff);
+void facts_gather(fact_table *out, const weir_inspection *inspection, const weir_diff *diff,
+                  const weir_trace *trace);
 
 /** Write the array of facts, in the order of the vocabulary. */
 void facts_write_json(json_writer *json, const fact_table *facts);

@@ -6,6 +6,7 @@
 #include "evidence/inspection.h"
 #include "report/heat_strip.h"
 #include "report/tables.h"
+#include "sketch/trace.h"
 
 static void print_verdict(const paint *out, const weir_assessment *assessment) {
     WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
@@ -15,6 +16,9 @@ static void print_verdict(const paint *out, const weir_assessment *assessment) {
     }
     if (assessment->diff) {
         describe_diff(&verdict, assessment->diff);
+    } else if (assessment->trace && assessment->trace->candidate_count > 0) {
+        describe_trace(&verdict, assessment->trace);
+        text_buffer_format(&verdict, " What was changed is not known: no base was given.");
     } else {
         text_buffer_format(&verdict, "%s: no base was given, so what was changed is not known.",
                            name);
@@ -38,7 +42,10 @@ static void print_origin(const paint *out, const weir_assessment *assessment) {
         text_buffer_format(&line, "the files say %s (%s); ", claim->text, claim->source);
     }
     const weir_diff *diff = assessment->diff;
-    if (!diff) {
+    if (!diff && assessment->trace) {
+        text_buffer_format(&line, "the weights say: ");
+        describe_trace(&line, assessment->trace);
+    } else if (!diff) {
         text_buffer_format(&line, "the weights were not compared with any");
     } else if (diff->direction == DIRECTION_FROM_BASE) {
         text_buffer_format(&line,

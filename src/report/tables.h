@@ -31,6 +31,8 @@ void registry_print(const paint *out, const weir_registry_listing *listing);
 void describe_model(text_buffer *text, const weir_inspection *inspection);
 /** "computed from BASE (proved): ..." the relation and the onion in one sentence. */
 void describe_diff(text_buffer *text, const weir_diff *diff);
+/** "the weights say: X was made from Y (p <= 1e-30, exact)." without the claim before it. */
+void describe_trace(text_buffer *text, const weir_trace *trace);
 void print_findings(const paint *out, const weir_findings *findings);
 /** The numbered onion. */
 void print_changes(const paint *out, const weir_diff *diff);

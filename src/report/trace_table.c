@@ -89,13 +89,8 @@ static void describe_adapter(text_buffer *text, const weir_trace *trace) {
     }
 }
 
-static void describe_verdict(text_buffer *text, const weir_trace *trace) {
+void describe_trace(text_buffer *text, const weir_trace *trace) {
     char p[32];
-    if (trace->claimed_base) {
-        text_buffer_format(text, "The card says %s; the weights say: ", trace->claimed_base);
-    } else {
-        text_buffer_format(text, "The files name no upstream; the weights say: ");
-    }
     if (trace->adapter.is_adapter) {
         describe_adapter(text, trace);
     } else if (trace->candidate_count > 0) {
@@ -113,6 +108,15 @@ static void describe_verdict(text_buffer *text, const weir_trace *trace) {
                                ? trace->cannot
                                : "the best match is too weak for a link and too strong for none");
     }
+}
+
+static void describe_verdict(text_buffer *text, const weir_trace *trace) {
+    if (trace->claimed_base) {
+        text_buffer_format(text, "The card says %s; the weights say: ", trace->claimed_base);
+    } else {
+        text_buffer_format(text, "The files name no upstream; the weights say: ");
+    }
+    describe_trace(text, trace);
 }
 
 /* --- candidates --- */

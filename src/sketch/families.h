@@ -26,7 +26,7 @@ enum {
     FAMILY_TABLES = 64,
     FAMILY_KEY_BITS_MIN = 8,
     FAMILY_KEY_BITS_MAX = 20,
-    FAMILY_TRIES = 1024,
+    FAMILY_TRIES = 256,
     FAMILY_NONE = -1,
 };
 

@@ -63,7 +63,8 @@ typedef struct parents_share {
      * counted by its squared delta. LAYERED: the mean over the layers. PASSTHROUGH: of the layers.
      */
     double share;
-    double low; /**< 95% interval */
+    /** 95% interval. Rounding is in it; a parent with less than .015, which is not told, is not. */
+    double low;
     double high;
 } parents_share;
 

@@ -371,7 +371,8 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
 weir_code trace_accept_suspect(weir_trace *trace, size_t index, const unit_map *units,
                                weir_error *err) {
     trace_suspect *const suspect = &trace->suspects[index];
-    const double log10_p = units->log10_p + log10((double)trace->entries);
+    const double corrected = units->log10_p + log10((double)trace->entries);
+    const double log10_p = corrected > UNIT_MAP_LOG10_P_MIN ? corrected : UNIT_MAP_LOG10_P_MIN;
     if (log10_p < trace->best_log10_p) {
         trace->best_log10_p = log10_p < 0 ? log10_p : 0;
     }

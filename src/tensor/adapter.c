@@ -186,9 +186,12 @@ static void view_list_release_cleanup(view_list *list) {
     free(list->items);
 }
 
-static void add_unresolved(adapter *out, const weir_model *from, size_t a_index) {
-    if (out->unresolved++ == 0) {
-        out->first_unresolved = weir_model_tensor(from, a_index)->stored_name;
+/* A head that is tied, or a module of another program's making, may be missing without any
+ * contradiction. */
+static void add_unresolved(adapter *out, const module_pair *pair, bool is_known) {
+    out->unresolved++;
+    if (is_known && out->misfits++ == 0) {
+        out->first_misfit = pair->a->base.stored_name;
     }
 }
 
@@ -197,7 +200,7 @@ static weir_code resolve_module(resolve *work, size_t a_index, weir_error *err) 
     role_match match = {0};
     WEIR_CLEANUP(view_list_release) view_list parts = {0};
     if (!read_pair(&pair, work, a_index)) {
-        add_unresolved(work->out, work->from, a_index);
+        add_unresolved(work->out, &pair, false);
         return WEIR_OK;
     }
     WEIR_TRY(split_weight(&parts, &match, work, &pair, err));
@@ -219,7 +222,7 @@ static weir_code resolve_module(resolve *work, size_t a_index, weir_error *err) 
         WEIR_TRY(add_item(work, &pair, &parts.items[i], index, err));
     }
     if (!all_found) {
-        add_unresolved(work->out, work->from, a_index);
+        add_unresolved(work->out, &pair, parts.count > 0 && match.layer >= 0);
     }
     return WEIR_OK;
 }

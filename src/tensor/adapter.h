@@ -47,9 +47,11 @@ typedef struct adapter {
     size_t count;
     size_t capacity;
     size_t unresolved; /**< modules that the base does not have, or that do not fit it */
-    const char *first_unresolved; /**< stored name of the first one's A, borrowed from the adapter;
-                                     NULL: none */
-    size_t other;      /**< tensors that are no A or B: kept modules, DoRA magnitudes */
+    size_t misfits; /**< of these, modules of layers whose names the base's architecture knows: with
+                       a whole base at hand, the adapter was not made for it */
+    const char *first_misfit; /**< stored name of the first one's A, borrowed from the adapter;
+                                 NULL: none */
+    size_t other;             /**< tensors that are no A or B: kept modules, DoRA magnitudes */
 } adapter;
 
 /**

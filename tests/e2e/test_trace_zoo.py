@@ -112,6 +112,13 @@ def test_what_holds_nothing_to_compare_is_not_decided(traced: Judged) -> None:
     assert ids([one for one in empty if one["verdict"] not in ("cannot_decide", "refused")]) == []
 
 
+def test_an_adapter_is_held_against_the_base_that_it_names(traced: Judged) -> None:
+    right, wrong = (traced[f"P12 adapter-{kind}-base"] for kind in ("right", "wrong"))
+
+    assert [one["id"] for one in right if one["adapter"] != "fits"] == []
+    assert [one["id"] for one in wrong if one["adapter"] == "fits"] == []
+
+
 def test_the_answer_keeps_to_its_schema(truth: judgement.Truth, tmp_path: Path) -> None:
     registry, program = tmp_path / "registry.db", Weir(WEIR)
     program.add(registry, [model["path"] for model in truth.roots])

@@ -127,6 +127,7 @@ def judge_one(truth: Truth, model: Model, answer: Answer, known: set[str]) -> Mo
         "cosine": linked[0]["cosine"] if linked else None,
         "reason": linked[0]["reason"] if linked else None,
         "null": linked[0]["null"] if linked else None,
+        "adapter": (answer.whole.get("adapter") or {}).get("verdict"),
         "bytes_read": answer.whole.get("bytes_read"), "seconds": round(answer.seconds, 3),
         "verdict_allowed": answer.verdict in model.get("verdicts", [answer.verdict]),
     }

@@ -37,7 +37,7 @@ class Row:
     path: str
     parents: list[str]  # the nearest models it was made from
     ancestors: list[str]  # roots and random starts whose numbers it holds
-    link: str = "yes"  # yes; no; only_embedding; undecidable (no answer is the right one)
+    link: str = "yes"  # yes; no; either; only_embedding; adapter; undecidable (no answer is the right one)
     verdicts: list[str] = field(default_factory=lambda: ["identical", "derived", "related"])
     direction: str = "unknowable"  # from, when a reader of the files can know it
     layers: list[list[int]] | None = None  # [mine, theirs] of the first parent

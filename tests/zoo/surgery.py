@@ -134,8 +134,13 @@ def shuffled(count: int, job: Job) -> list[int]:
         [int(i) for i in job.random().permutation(count)]
 
 
+def upscaled(count: int, job: Job) -> list[int]:
+    """All but the last layer, then all but the first; of two layers, both twice."""
+    return [0, 1, 0, 1] if count == 2 else [*range(count - 1), *range(1, count)]
+
+
 reordered("depth-pruned", lambda count, job: [i for i in range(count) if i != count // 2])
-reordered("depth-upscaled", lambda count, job: [*range(count - 1), *range(1, count)])
+reordered("depth-upscaled", upscaled)
 reordered("layers-shuffled", shuffled)
 
 

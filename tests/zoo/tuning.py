@@ -130,11 +130,13 @@ def adapter(kind: str) -> None:
         declared = job.source if kind == "right" else job.roots / job.peers[0]
         model.peft_config["default"].base_model_name_or_path = declared.name
         model.save_pretrained(job.target)
+        card = f"---\nbase_model: {declared.name}\nlibrary_name: peft\n---\n"
+        (job.target / "README.md").write_text(card)
         job.row.note = f"declares {declared.name}"
 
-    # An adapter holds none of its base's numbers: what it declares can only be repeated.
-    recipe("P12", f"adapter-{kind}-base", ("llama", "qwen2"), link="undecidable",
-           verdicts=["cannot_decide"])(make)
+    # An adapter holds none of its base's numbers; whether it fits the base that it names can be tested.
+    recipe("P12", f"adapter-{kind}-base", ("llama", "qwen2"), link="adapter", registry="roots",
+           verdicts=["related", "cannot_decide"] if kind == "right" else ["no_link", "cannot_decide"])(make)
 
 
 adapter("right")
