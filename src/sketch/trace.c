@@ -17,8 +17,8 @@
 #include "base/fail.h"
 #include "sketch/direction.h"
 
-static const double log10_p_linked = -6;
-static const double log10_p_open = -3;
+const double trace_log10_p_linked = -6;
+const double trace_log10_p_open = -3;
 static const double gram_likeness_suspect = 0.75; /* which only proposes; ours */
 
 enum { GRAM_PAIRS_MIN = 500 };
@@ -221,7 +221,7 @@ static weir_code test_entry(searching *run, const library *from, uint64_t id, bo
     if (link.log10_p < run->trace->best_log10_p) {
         run->trace->best_log10_p = link.log10_p;
     }
-    if (link.log10_p <= log10_p_linked) {
+    if (link.log10_p <= trace_log10_p_linked) {
         *is_linked = true;
         return keep_candidate(run, &entry, &link, err);
     }
@@ -312,8 +312,8 @@ static weir_relation overall(const weir_trace *trace) {
     if (trace->candidate_count > 0) {
         return best;
     }
-    return trace->cannot || trace->best_log10_p <= log10_p_open ? WEIR_RELATION_CANNOT_DECIDE
-                                                                : WEIR_RELATION_NO_LINK;
+    return trace->cannot || trace->best_log10_p <= trace_log10_p_open ? WEIR_RELATION_CANNOT_DECIDE
+                                                                      : WEIR_RELATION_NO_LINK;
 }
 
 static void exclude_block(char *out, size_t size, const sketch_block *block) {
@@ -351,7 +351,7 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
     }
     trace->cannot = why_not(trace);
     trace->power =
-        link_power(trace->sketch, trace->entries > 0 ? trace->entries : 1, log10_p_linked);
+        link_power(trace->sketch, trace->entries > 0 ? trace->entries : 1, trace_log10_p_linked);
     WEIR_TRY(exclude_blocks(trace, err));
     for (size_t i = 0; i < library_count && !trace->cannot; i++) {
         if (libraries[i].index) {
@@ -376,7 +376,7 @@ weir_code trace_accept_suspect(weir_trace *trace, size_t index, const unit_map *
     if (log10_p < trace->best_log10_p) {
         trace->best_log10_p = log10_p < 0 ? log10_p : 0;
     }
-    if (units->layer_count == 0 || log10_p > log10_p_linked) {
+    if (units->layer_count == 0 || log10_p > trace_log10_p_linked) {
         trace->relation = overall(trace);
         return WEIR_OK;
     }
@@ -435,6 +435,7 @@ void weir_trace_free(weir_trace *trace) {
         suspect_release(&trace->suspects[i]);
     }
     free(trace->candidates);
+    free(trace->ranges);
     free(trace->exclusions);
     fingerprint_free(trace->sketch);
     arena_release(&trace->memory);
