@@ -347,6 +347,11 @@ unsigned link_fixed_points(const sketch_block *mine, const sketch_block *theirs,
     return found.points;
 }
 
+unsigned link_distinct_units(const sketch_block *block) {
+    const frame by = {.codes = LINK_UNIT_CODES};
+    return (unsigned)list_units(&by, block).count;
+}
+
 /* --- maps of blocks --- */
 
 typedef struct candidate {

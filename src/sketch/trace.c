@@ -283,12 +283,26 @@ static void relate(trace_candidate *candidate, const fingerprint *mine) {
         candidate->direction == TRACE_FROM ? WEIR_RELATION_DERIVED : WEIR_RELATION_RELATED;
 }
 
+static bool is_usable(const sketch_block *block) {
+    return link_distinct_units(block) >= BLOCK_UNITS / 2;
+}
+
 static size_t usable_blocks(const fingerprint *sketch) {
     size_t count = 0;
     for (size_t i = 0; i < sketch->block_count; i++) {
-        count += __builtin_popcount(sketch->blocks[i].valid) >= BLOCK_UNITS / 2;
+        count += is_usable(&sketch->blocks[i]);
     }
     return count;
+}
+
+/* Sorting destroys the order that was inherited: finding nothing then says nothing. */
+static bool is_sorted_throughout(const fingerprint *sketch) {
+    for (size_t i = 0; i < sketch->block_count; i++) {
+        if (is_usable(&sketch->blocks[i]) && !sketch->blocks[i].is_sorted) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static const char *why_not(const weir_trace *trace) {
@@ -296,7 +310,7 @@ static const char *why_not(const weir_trace *trace) {
         return "it has no feed-forward of at least 16 units that weir can read";
     }
     if (usable_blocks(trace->sketch) == 0) {
-        return "its feed-forward units are zero, not finite or built rather than learned";
+        return "its feed-forward units are zero, equal, not finite or built rather than learned";
     }
     if (trace->entries == 0) {
         return "nothing was given to search: no registry, no fingerprints";
@@ -304,13 +318,18 @@ static const char *why_not(const weir_trace *trace) {
     return NULL;
 }
 
-static weir_relation overall(const weir_trace *trace) {
+static weir_relation overall(weir_trace *trace) {
     weir_relation best = WEIR_RELATION_CANNOT_DECIDE;
     for (size_t i = 0; i < trace->candidate_count; i++) {
         best = trace->candidates[i].relation < best ? trace->candidates[i].relation : best;
     }
     if (trace->candidate_count > 0) {
+        trace->cannot = NULL;
         return best;
+    }
+    if (!trace->cannot && is_sorted_throughout(trace->sketch)) {
+        trace->cannot =
+            "its units are sorted by size: the order that they may have inherited is gone";
     }
     return trace->cannot || trace->best_log10_p <= trace_log10_p_open ? WEIR_RELATION_CANNOT_DECIDE
                                                                       : WEIR_RELATION_NO_LINK;
@@ -329,10 +348,9 @@ static weir_code exclude_blocks(weir_trace *trace, weir_error *err) {
     char name[64];
     for (size_t i = 0; i < trace->sketch->block_count; i++) {
         const sketch_block *const block = &trace->sketch->blocks[i];
-        const int usable = __builtin_popcount(block->valid);
         exclude_block(name, sizeof name, block);
-        if (usable < BLOCK_UNITS / 2) {
-            WEIR_TRY(trace_exclude(trace, name, "units are zero, not finite or built", err));
+        if (!is_usable(block)) {
+            WEIR_TRY(trace_exclude(trace, name, "units are zero, equal, not finite or built", err));
         } else if (block->is_sorted) {
             WEIR_TRY(trace_exclude(trace, name, "units are sorted by size", err));
         }
