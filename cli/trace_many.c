@@ -120,25 +120,31 @@ static bool write_to(FILE *stream, const char *line, size_t len) {
     return fwrite(line, 1, len, stream) == len && fflush(stream) == 0;
 }
 
+static exit_status fail_to_write(many *run, const char *place) {
+    const int reason = errno ? errno : EIO;
+    progress_line_clear(&run->session->progress);
+    return failure_of_system(run->session->call, place, "a place to write the output", reason);
+}
+
 /* @return EXIT_DONE, also when a reader has gone; or a reported failure */
 static exit_status write_line(many *run, const char *line, size_t len) {
     cli_session *const session = run->session;
-    progress_line_clear(&session->progress);
     errno = 0;
     if (run->kept && !write_to(run->kept, line, len)) {
-        return failure_of_system(session->call, session->call->resume, expected_lines,
-                                 errno ? errno : EIO);
+        return fail_to_write(run, session->call->resume);
     }
     for (size_t i = 0; i < session->opened; i++) {
         const out_file *const output = &session->outputs[i];
+        if (terminal_is_live(output->stream)) { /* where the progress line stands as well */
+            progress_line_clear(&session->progress);
+        }
         errno = 0;
         if (run->is_closed[i] || write_to(output->stream, line, len)) {
             continue;
         }
         run->is_closed[i] = terminal_is_closed_pipe(output->stream);
         if (!run->is_closed[i]) {
-            return failure_of_system(session->call, output->path ? output->path : "standard output",
-                                     "a place to write the output", errno ? errno : EIO);
+            return fail_to_write(run, output->path ? output->path : "standard output");
         }
     }
     return EXIT_DONE;

@@ -132,6 +132,9 @@ weir_code source_kept_ranges(source_range **out, size_t *count, weir_source *sou
         *count = log->count;
     }
     (void)pthread_mutex_unlock(&log->lock);
+    if (is_short) {
+        free(copy);
+    }
     return is_short ? weir_fail_nomem(err) : WEIR_OK;
 }
 

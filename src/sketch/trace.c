@@ -99,7 +99,9 @@ static weir_code keep_text(const char **out, arena *memory, const char *text, we
 
 /* Drop the farther half when there are many more than can be kept. */
 static void thin_candidates(weir_trace *trace) {
-    qsort(trace->candidates, trace->candidate_count, sizeof *trace->candidates, by_nearness);
+    if (trace->candidate_count > 1) {
+        qsort(trace->candidates, trace->candidate_count, sizeof *trace->candidates, by_nearness);
+    }
     while (trace->candidate_count > TRACE_CANDIDATES_MAX) {
         candidate_release(&trace->candidates[--trace->candidate_count]);
     }
