@@ -138,8 +138,8 @@ static const option_spec *const inspect_options[] = {&digest, &lenient, &name, C
                                                      NULL};
 static const option_spec *const diff_options[] = {&exit_code, &digest,        &lenient,
                                                   &name,      COMMON_OPTIONS, NULL};
-static const option_spec *const assess_options[] = {&base, &fail_on,       &digest, &lenient,
-                                                    &name, COMMON_OPTIONS, NULL};
+static const option_spec *const assess_options[] = {&base,    &registry, &fail_on,       &digest,
+                                                    &lenient, &name,     COMMON_OPTIONS, NULL};
 static const option_spec *const trace_options[] = {
     &registry, &base,         &jsonl, &resume,  &replay,   &digest, &lenient, &name,
     &json,     &trace_output, &quiet, &verbose, &no_color, &jobs,   &help,    NULL};
