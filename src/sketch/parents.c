@@ -9,7 +9,7 @@
  *   3 a fit by piece does: MERGE_LAYERED.
  *   4 subsets by number do: MERGE_SPARSE.
  *   5 the rest is large. Several relatives still contribute (below): MISSING, or UNSETTLED where
- *     step 4 could not be asked; else NEAREST.
+ *     step 4 could not be asked or less is explained; else NEAREST.
  * Nothing but rounding (numbers): of the fine rows that moved from the reference, or should have
  * by the fit, full_part are within their rounding and .05 of the change. A parent that is missing
  * with a tenth of the child, or a change of the child's own, leaves most of them outside. In each
@@ -20,11 +20,11 @@
  * contributing_min of the squared change explained. Siblings of equal size whose changes have
  * cosine r explain r^2 or (1 - r) / 2 of the distance to the nearest, at most .25; half a merge
  * explains (1 - r) / 2 for parents of cosine r, .5 for unrelated changes. In a family of at least
- * FAMILY_MIN that is less alike, less will do: three times the largest squared cosine of two
- * relatives seen from their base, and .05, but contributing_floor at least; in one that is more
- * alike, family_margin over it is needed. These thresholds are ours. Two things look the same:
- * a merge that was trained further, and, in a family of unlike members, a fine-tune on the same
- * data as one of them.
+ * FAMILY_MIN that is more alike, family_margin over the largest squared cosine of two relatives
+ * seen from their base is needed. In one that is less alike, less will do (three times that square
+ * and .05, at least contributing_floor), but only for UNSETTLED: a fine-tune on the same data as
+ * one relative looks like that, too. These thresholds are ours. A merge that was trained further
+ * is MISSING as well.
  */
 #include "sketch/parents.h"
 
@@ -519,8 +519,8 @@ static weir_code decide(parents_result *result, search *from, weir_error *err) {
         return WEIR_OK;
     }
     if (!from->rows.is_coarse && several_contribute(from, &from->fit, explained)) {
-        result->missing_parent = sparse.had_power;
-        result->kind = sparse.had_power ? PARENTS_MISSING : PARENTS_UNSETTLED;
+        result->missing_parent = sparse.had_power && explained >= contributing_min;
+        result->kind = result->missing_parent ? PARENTS_MISSING : PARENTS_UNSETTLED;
         withhold_shares(result, &from->fit, from);
     } else {
         WEIR_TRY(tell_nearest(result, from, err));

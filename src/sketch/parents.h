@@ -51,8 +51,8 @@ typedef enum parents_kind {
     PARENTS_MERGE_LAYERED, /**< so once the shares may differ from piece to piece */
     PARENTS_PASSTHROUGH,   /**< every piece is a copy of one relative's, and not always the same */
     PARENTS_MISSING, /**< several relatives contribute, but a large rest says that one is missing */
-    PARENTS_UNSETTLED, /**< several contribute; whether the rest is a missing parent, or what ties
-                            or dare left out, these numbers cannot say */
+    PARENTS_UNSETTLED, /**< several seem to contribute; whether the rest is a missing parent, what
+                            ties or dare left out, or the child's own, these numbers cannot say */
 } parents_kind;
 
 typedef struct parents_share {
