@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -17,8 +18,8 @@ import transformers
 from checkpoint import Checkpoint, read, stored_dtype, write
 from rows import ALL, LIKE_LLAMA, SPLIT, Job, recipe
 
-FOUND = {"verdicts": ["derived", "related"]}
-SECOND = FOUND | {"pass_two": True}
+FOUND: dict[str, Any] = {"verdicts": ["derived", "related"]}
+SECOND: dict[str, Any] = FOUND | {"pass_two": True}
 READS = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "gate_proj.weight", "up_proj.weight")
 WRITES = ("o_proj.weight", "down_proj.weight")
 PLAIN = ("llama", "qwen2", "llama-mid", "qwen3")  # RMS norm whose gain multiplies as it is stored
