@@ -131,11 +131,11 @@ def scaled_units(model: Checkpoint, job: Job) -> Checkpoint:
 
 
 def permuted_heads(model: Checkpoint, job: Job) -> Checkpoint:
-    """Groups of heads change places, and the heads within each group."""
+    """Every group of heads changes its place, and the heads within each are drawn anew."""
     random = job.random()
     heads, groups = model.config["num_attention_heads"], model.config["num_key_value_heads"]
     each = heads // groups
-    group_order = random.permutation(groups)
+    group_order = list(range(1, groups)) + [0]
     head_order = torch.tensor([int(g) * each + int(h) for g in group_order
                                for h in random.permutation(each)])
 

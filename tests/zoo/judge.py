@@ -66,7 +66,9 @@ def total_of(judged: dict[str, list[Model]]) -> Model:
     pairs = sum(one["strangers"] for one in everything)
     roots = [one for key in judged if key.startswith(("N1", "N2 never-trained s")) for one in judged[key]]
     directions = [direction for one in everything for direction in one["directions"]]
-    return {"traces": len(everything), "false_links": rate(false, pairs),
+    same_seed = rate(sum(len(one["same_seed_links"]) for one in everything),
+                     sum(one["same_seed"] for one in everything))
+    return {"same_seed": same_seed, "traces": len(everything), "false_links": rate(false, pairs),
             "false_links_of_roots": rate(sum(len(one["false"]) for one in roots),
                                          sum(one["strangers"] for one in roots)),
             "direction": rate(directions.count("right"), len(directions)),
@@ -84,7 +86,7 @@ def judge(truth_path: Path, program: Path, link_pairs: Path) -> Model:
         "registries": registries,
         "total": total_of(judged),
         "cases": {key: summarise(some) for key, some in sorted(judged.items())},
-        "pairs": judge_pairs(link_pairs.resolve(), truth.roots, truth.rows),
+        "pairs": judge_pairs(link_pairs.resolve(), truth),
         "losses": losses,
         "models": dict(judged),
     }

@@ -3,7 +3,9 @@
 library, so that the tests can use it too.
 
   a link         a candidate whose verdict is identical, derived or related
-  a false link   a link between models whose ancestors do not meet
+  a false link   a link between models whose ancestors do not meet, and whose random starts were not
+                 drawn from one seed: families use the same seeds, and equal seeds give equal numbers
+                 where shapes agree, whatever the architecture. Links of those are counted apart
   found          a link to some registered model whose ancestors meet the model's own
   nearest        the first candidate is one of the models it was made from, or equals one
   direction      answered when a candidate says from or to; right when that is how it was made
@@ -47,6 +49,15 @@ class Truth:
     def is_true(self, model: Model, candidate: str) -> bool:
         mine, theirs = set(model["ancestors"]), set(self.by_name[candidate]["ancestors"])
         return bool(mine & theirs)
+
+    def seeds(self, model: Model) -> set[int]:
+        """Of the random starts of all its ancestors."""
+        names = {origin.partition(":")[2] or origin for origin in model["ancestors"]}
+        seeds = (self.by_id.get(name, {}).get("seed") for name in names)
+        return {seed for seed in seeds if seed is not None}
+
+    def is_same_seed(self, model: Model, candidate: str) -> bool:
+        return bool(self.seeds(model) & self.seeds(self.by_name[candidate]))
 
     def is_embedding_alone(self, model: Model, candidate: str) -> bool:
         others = set(self.by_name[candidate]["ancestors"])
@@ -107,6 +118,7 @@ def judge_one(truth: Truth, model: Model, answer: Answer, known: set[str]) -> Mo
     parents = {Path(truth.by_id[one]["path"]).name for one in model.get("parents", [])} & known
     embedding = [name for name in names if name not in true and truth.is_embedding_alone(model, name)]
     known_kin = [name for name in known if truth.is_true(model, name)]
+    same_seed = [name for name in known if name not in known_kin and truth.is_same_seed(model, name)]
     directions = [judge_direction(truth, model, one) for one in linked
                   if one["model"]["name"] in true]
     nearest_is_parent = bool(names) and (
@@ -118,8 +130,10 @@ def judge_one(truth: Truth, model: Model, answer: Answer, known: set[str]) -> Mo
         "derived": any(one["verdict"] in ("derived", "identical") for one in linked
                        if one["model"]["name"] in true),
         "nearest": nearest_is_parent, "parents_known": bool(parents),
-        "false": [name for name in names if name not in true and name not in embedding],
-        "embedding_links": embedding, "strangers": len(known) - len(known_kin),
+        "false": [name for name in names
+                  if name not in true and name not in embedding and name not in same_seed],
+        "same_seed_links": [name for name in names if name in same_seed], "same_seed": len(same_seed),
+        "embedding_links": embedding, "strangers": len(known) - len(known_kin) - len(same_seed),
         "directions": [one for one in directions if one], "direction_asked": len(directions),
         "layers": judge_layers(model, linked, parents),
         "merge": judge_parents(truth, model, answer, known),

@@ -61,6 +61,9 @@ def write_table(path: Path, judged: Result) -> None:
         f"trained roots alone {trained['false_links']} of {trained['pairs']} (rate below "
         f"{trained['rate_below_with_95_percent']:.1e} with 95% confidence); never-trained starts "
         f"{pairs['untrained_roots']['false_links']} of {pairs['untrained_roots']['pairs']}.",
+        f"- Models of different families that were started from one seed hold equal random numbers where "
+        f"shapes agree; {total['same_seed']['hits']} of {total['same_seed']['of']} such pairs were linked. "
+        f"They share a start, and are counted neither as right nor as false.",
         f"- Direction: {share(total['direction'])} right where one was given; it was left open in "
         f"{total['direction_asked'] - total['direction']['of']} of {total['direction_asked']} links.", "",
         "| case | models | verdicts | found | derived | nearest is a parent | false links | direction "

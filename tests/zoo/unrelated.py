@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exact import interval, judge_null, upper_bound
+from judgement import Truth
 
 LIMIT = -6.0  # log10 of p
 
@@ -41,10 +42,15 @@ def test_pairs(program: Path, paths: list[str], unrelated: int) -> Pairs:
     return found
 
 
-def count_false(found: Pairs, models: list[dict[str, Any]], which: list[int]) -> dict[str, Any]:
-    """Pairs without a common ancestor among `which`, and those called linked."""
+def origins_of(truth: Truth, model: dict[str, Any]) -> set[str]:
+    """Ancestors, and the seeds of their random starts: equal seeds give equal numbers in all families."""
+    return set(model["ancestors"]) | {f"seed:{seed}" for seed in truth.seeds(model)}
+
+
+def count_false(found: Pairs, models: list[dict[str, Any]], which: list[int],
+                origins: list[set[str]]) -> dict[str, Any]:
+    """Pairs that have no origin in common among `which`, and those called linked."""
     usable = [i for i in which if i not in found.failed]
-    origins = {i: set(models[i]["ancestors"]) for i in usable}
     pairs, false = 0, []
     for place, i in enumerate(usable):
         for j in usable[place + 1:]:
@@ -58,26 +64,29 @@ def count_false(found: Pairs, models: list[dict[str, Any]], which: list[int]) ->
             "rate_below_with_95_percent": upper_bound(len(false), pairs), "which": false[:50]}
 
 
-def judge_pairs(program: Path, roots: list[dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def judge_pairs(program: Path, truth: Truth) -> dict[str, Any]:
     """Roots first; twins share a start with a root and are left out of the null."""
-    models = [root for root in roots if root["kind"] != "twin"] + rows
-    count = len(models) - len(rows)
+    models = [root for root in truth.roots if root["kind"] != "twin"] + truth.rows
+    count = len(models) - len(truth.rows)
+    origins = [origins_of(truth, model) for model in models]
     found = test_pairs(program, [model["path"] for model in models], count)
     trained = [i for i in range(count) if models[i]["kind"] == "trained"]
     untrained = [i for i in range(count) if models[i]["kind"] == "random"]
     same = {}
     for family in sorted({models[i]["family"] for i in trained}):
-        same[family] = count_false(found, models, [i for i in trained if models[i]["family"] == family])
+        same[family] = count_false(found, models, [i for i in trained if models[i]["family"] == family],
+                                    origins)
     judged: dict[str, Any] = {
-        "trained_roots": count_false(found, models, trained),
+        "trained_roots": count_false(found, models, trained, origins),
         "same_family": same,
-        "untrained_roots": count_false(found, models, untrained),
-        "all_models": count_false(found, models, list(range(len(models)))),
+        "untrained_roots": count_false(found, models, untrained, origins),
+        "all_models": count_false(found, models, list(range(len(models))), origins),
         "bytes": {models[i]["id"]: sizes for i, sizes in found.read.items()},
     }
     kinds = set(trained)
     for codes, blocks in found.blocks.items():
-        fixed = [(k, n) for i, j, k, n in blocks if i in kinds and j in kinds]
+        fixed = [(k, n) for i, j, k, n in blocks
+                 if i in kinds and j in kinds and not origins[i] & origins[j]]
         if len(fixed) >= 1000:
             judged[f"null_of_{codes}"] = asdict(judge_null(fixed))
     return judged
