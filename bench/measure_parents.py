@@ -26,7 +26,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from mergekit.config import MergeConfiguration
 from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
@@ -271,11 +270,13 @@ def other_dtype(rows: np.ndarray, dtype: torch.dtype) -> np.ndarray:
     return torch.from_numpy(rows).to(mirror).float().numpy()
 
 
-def measure(solver: Solver, family: Family, scores: dict[str, Score], seed: int) -> None:
+def measure(solver: Solver, family: Family, methods: list[str], scores: dict[str, Score], seed: int) -> None:
     rows = [family.up_rows(tensors) for tensors in family.models]
     stranger = 0.02 * np.random.default_rng(seed + 1).normal(size=rows[0].shape)
     rounding = 2.0**-8 if family.dtype == torch.bfloat16 else 0.0
     for method in (*METHODS, "missing", "plain", "plain"):
+        if method not in methods:
+            continue
         case = make_case(family, method, seed)
         candidates = [*rows, other_dtype(rows[1], family.dtype), stranger]
         if case.hidden is not None:
@@ -293,6 +294,7 @@ def main() -> None:
     parser.add_argument("build", type=Path)
     parser.add_argument("--cases", type=int, default=12, help="families for each size, dtype and change")
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--sums", action="store_true", help=f"{SUMS} signed sums a layer instead of the numbers")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -307,9 +309,9 @@ def main() -> None:
                     with tempfile.TemporaryDirectory() as folder:
                         family = Family(Path(folder), layers, width, delta, dtype, rng)
                         family.make()
-                        measure(solver, family, scores, seed)
+                        measure(solver, family, options.methods, scores, seed)
                 print(f"{size} {str(dtype).removeprefix('torch.')} change {delta:.1%}, {options.cases} families")
-                for method in METHODS:
+                for method in options.methods:
                     print(f"  {method:16s} {scores[method].line()}")
                 sys.stdout.flush()
 

@@ -66,9 +66,12 @@ static exit_status take_output(invocation *call, const char *value) {
         memcpy(name, value, length);
     }
     weir_format format = WEIR_FORMAT_TABLE;
-    if (weir_format_find(&format, name, NULL) != WEIR_OK) {
-        return failure_of_usage(call->command, "no output format '%.*s'; there is: table, json",
-                                (int)length, value);
+    const bool is_known = weir_format_find(&format, name, NULL) == WEIR_OK;
+    const bool is_common = format == WEIR_FORMAT_TABLE || format == WEIR_FORMAT_JSON;
+    if (!is_known || !(is_common || call->command->has_lines_and_bundles)) {
+        return failure_of_usage(call->command, "no output format '%.*s'; there is: table, json%s",
+                                (int)length, value,
+                                call->command->has_lines_and_bundles ? ", jsonl, bundle" : "");
     }
     const char *path = value[length] ? value + length + 1 : NULL;
     if (path && !*path) {
@@ -88,6 +91,8 @@ static exit_status take_option(invocation *call, option_id id, const char *value
     switch (id) {
     case OPTION_JSON:
         return take_output(call, "json");
+    case OPTION_JSONL:
+        return take_output(call, "jsonl");
     case OPTION_OUTPUT:
         return take_output(call, value);
     case OPTION_JOBS:
@@ -120,6 +125,12 @@ static exit_status take_option(invocation *call, option_id id, const char *value
         break;
     case OPTION_REASON:
         call->reason = value;
+        break;
+    case OPTION_RESUME:
+        call->resume = value;
+        break;
+    case OPTION_REPLAY:
+        call->replay = value;
         break;
     case OPTION_DIGEST:
         call->digest = true;
@@ -198,7 +209,7 @@ static exit_status check_outputs(invocation *call) {
     if (on_stdout > 1) {
         return failure_of_usage(call->command, "only one output can go to standard output");
     }
-    if (call->output_count == 0) {
+    if (call->output_count == 0 && !call->resume) {
         call->outputs[call->output_count++] = (output_spec){.format = WEIR_FORMAT_TABLE};
     }
     if (call->quiet && call->verbose) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <weir/assess.h>
 
+#include "known_models.h"
 #include "session.h"
 
 static weir_code write_result(FILE *stream, weir_format format, const weir_style *style,
@@ -42,15 +43,28 @@ static void hint(const cli_session *session, exit_status status) {
     }
 }
 
-exit_status cmd_assess(const invocation *call) {
+/* With a base only that is read; without one the known models are searched for it. */
+static exit_status begin(cli_session *session, const invocation *call, known_models *known) {
     const char *const inputs[] = {call->operands[0], call->base};
+    if (call->base) {
+        return session_begin(session, call, inputs, 2);
+    }
+    const exit_status status = known_models_find(known, call);
+    return status == EXIT_DONE ? known_models_begin(session, call, known, inputs, 1) : status;
+}
+
+exit_status cmd_assess(const invocation *call) {
+    static known_models known; /* large: not on the stack */
     cli_session session;
-    exit_status status = session_begin(&session, call, inputs, call->base ? 2 : 1);
+    exit_status status = begin(&session, call, &known);
     if (status != EXIT_DONE) {
         return status;
     }
     const weir_assess_options options = {
         .base_path = call->base,
+        .registry_path = known.place.path[0] ? known.place.path : NULL,
+        .scratch = known.place.scratch[0] ? known.place.scratch : NULL,
+        .base_folder = known.base_folder[0] ? known.base_folder : NULL,
         .name = call->name,
         .callbacks = &session.callbacks,
         .jobs = call->jobs,
@@ -59,7 +73,7 @@ exit_status cmd_assess(const invocation *call) {
     };
     weir_error err = {0};
     weir_assessment *assessment = NULL;
-    if (weir_assess(&assessment, inputs[0], &options, &err) != WEIR_OK) {
+    if (weir_assess(&assessment, call->operands[0], &options, &err) != WEIR_OK) {
         return session_end(&session, session_fail(&session, &err));
     }
     status = session_write(&session, write_result, assessment);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <sys/stat.h>
+#include <errno.h>
 
-#include <weir/registry.h>
 #include <weir/trace.h>
 
-#include "base_folder.h"
-#include "registry_place.h"
+#include "failure.h"
+#include "known_models.h"
 #include "session.h"
-
-enum { LISTED_BYTES_MAX = 32 << 20, INPUTS_MAX = 1024 };
+#include "trace_many.h"
+#include "trace_replay.h"
 
 static weir_code write_result(FILE *stream, weir_format format, const weir_style *style,
                               const void *result, weir_error *err) {
@@ -26,72 +25,87 @@ static exit_status run_trace(cli_session *session, const weir_trace_options *opt
     return status;
 }
 
-/* The weights of known models say more than their fingerprints: of a small registry the places
- * where they lie stay readable. What is wrong with the registry the trace itself will tell. */
-static weir_registry_listing *list_known(const registry_place *place) {
-    struct stat info;
-    weir_registry *registry = NULL;
-    weir_registry_listing *listing = NULL;
-    if (stat(place->path, &info) != 0 || info.st_size > LISTED_BYTES_MAX ||
-        weir_registry_open(&registry, place->path, NULL, NULL) != WEIR_OK) {
-        return NULL;
+static bool wants_bundle(const invocation *call) {
+    bool is_wanted = false;
+    for (size_t i = 0; i < call->output_count; i++) {
+        is_wanted |= call->outputs[i].format == WEIR_FORMAT_BUNDLE;
     }
-    (void)weir_registry_list(&listing, registry, NULL);
-    weir_registry_free(registry);
-    return listing;
+    return is_wanted;
 }
 
-static void allow_known(session_places *places, const char **inputs,
-                        const weir_registry_listing *listing) {
-    const size_t count = listing ? weir_registry_listing_count(listing) : 0;
-    for (size_t i = 0; i < count && places->input_count < INPUTS_MAX; i++) {
-        const weir_registry_entry *const entry = weir_registry_listing_get(listing, i);
-        if (entry->location && entry->removed == 0) {
-            inputs[places->input_count++] = entry->location;
-        }
+static exit_status check_call(const invocation *call, bool is_many) {
+    if (is_many && !call->replay) {
+        return trace_many_check(call);
     }
+    if (call->operand_count > 1) {
+        return failure_of_usage(call->command, "one argument too many: '%s'; --jsonl takes several",
+                                call->operands[1]);
+    }
+    return EXIT_DONE;
 }
 
-exit_status cmd_trace(const invocation *call) {
-    static registry_place place; /* large: not on the stack */
-    static char base_folder[PATH_MAX];
-    static const char *inputs[INPUTS_MAX];
-    session_places places = {.inputs = inputs};
-    cli_session session;
-    exit_status status = registry_place_find(&place, call, /* make_folder= */ false);
-    if (status != EXIT_DONE) {
-        return status;
-    }
-    base_folder_find(base_folder);
-    inputs[places.input_count++] = call->operands[0];
-    if (call->base) {
-        inputs[places.input_count++] = call->base;
-    }
-    if (base_folder[0]) {
-        inputs[places.input_count++] = base_folder;
-    }
-    weir_registry_listing *const listing = list_known(&place);
-    allow_known(&places, inputs, listing);
-    registry_place_allow(&places, &place);
-    status = session_begin_in(&session, call, &places);
-    weir_registry_listing_free(listing);
-    if (status != EXIT_DONE) {
-        return status;
-    }
+/* The trace or the many; the session has begun. */
+static exit_status trace_in(cli_session *session, const known_models *known, FILE *kept) {
+    const invocation *const call = session->call;
     const weir_trace_options options = {
-        .registry_path = place.path,
-        .scratch = place.scratch[0] ? place.scratch : NULL,
-        .base_folder = base_folder[0] ? base_folder : NULL,
+        .registry_path = known->place.path,
+        .scratch = known->place.scratch[0] ? known->place.scratch : NULL,
+        .base_folder = known->base_folder[0] ? known->base_folder : NULL,
         .base_path = call->base,
         .name = call->name,
-        .callbacks = &session.callbacks,
+        .callbacks = &session->callbacks,
         .jobs = call->jobs,
         .lenient = call->lenient,
         .digest = call->digest,
+        .keep_ranges = wants_bundle(call),
     };
-    status = session_end(&session, run_trace(&session, &options));
-    if (status == EXIT_DONE && call->base) {
-        session_hint(&session, "weir diff %s %s", call->base, call->operands[0]);
+    return trace_many_is_asked(call) ? trace_many_run(session, &options, kept)
+                                     : run_trace(session, &options);
+}
+
+/* What may be read: what was given, and what is known. */
+static exit_status begin(cli_session *session, const invocation *call, const known_models *known) {
+    static const char *paths[OPERANDS_MAX + 2]; /* large: not on the stack */
+    size_t count = 0;
+    for (size_t i = 0; i < call->operand_count; i++) {
+        paths[count++] = call->operands[i];
+    }
+    if (call->base) {
+        paths[count++] = call->base;
+    }
+    if (call->resume) {
+        paths[count++] = call->resume;
+    }
+    return known_models_begin(session, call, known, paths, count);
+}
+
+exit_status cmd_trace(const invocation *call) {
+    static known_models known; /* large: not on the stack */
+    FILE *kept = NULL;
+    cli_session session;
+    const bool is_many = trace_many_is_asked(call);
+    exit_status status = check_call(call, is_many);
+    if (status == EXIT_DONE && call->replay) {
+        return trace_replay(call);
+    }
+    if (status == EXIT_DONE) {
+        status = known_models_find(&known, call);
+    }
+    if (status == EXIT_DONE) {
+        status = trace_many_open(&kept, call);
+    }
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    status = begin(&session, call, &known);
+    if (status == EXIT_DONE) {
+        status = session_end(&session, trace_in(&session, &known, kept));
+        if (status == EXIT_DONE && call->base && !is_many) {
+            session_hint(&session, "weir diff %s %s", call->base, call->operands[0]);
+        }
+    }
+    if (kept && fclose(kept) != 0 && status == EXIT_DONE) {
+        status = failure_of_system(call, call->resume, "room for the lines", errno);
     }
     return status;
 }

@@ -47,6 +47,9 @@ typedef enum option_id {
     OPTION_FAIL_ON,
     OPTION_REGISTRY,
     OPTION_REASON,
+    OPTION_JSONL,
+    OPTION_RESUME,
+    OPTION_REPLAY,
     OPTION_HELP,
 } option_id;
 
@@ -81,6 +84,7 @@ typedef struct cli_command {
     const char *completes;      /* as for an option; NULL for file names */
     const action_spec *actions; /* ends with {NULL}; NULL: the verb does one thing. `completes`
                                    names them, and a shell offers file names after one */
+    bool has_lines_and_bundles; /* writes jsonl and bundle besides table and json */
     size_t operands_min;
     size_t operands_max;
     const option_spec *const *options; /* ends with NULL */
@@ -109,6 +113,8 @@ struct invocation {
     const char *base;
     const char *registry;
     const char *reason;
+    const char *resume;
+    const char *replay;
     unsigned jobs; /* 0: as many as the machine has */
     int fail_on;   /* FAIL_ON_UNSET or a tier */
     bool help;

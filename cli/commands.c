@@ -21,6 +21,36 @@ static const option_spec output = {
         "Write the result as table or json, to FILE or to standard output. May be repeated. FILE "
         "appears when it is whole: a failure leaves what was there before.",
 };
+static const option_spec trace_output = {
+    .id = OPTION_OUTPUT,
+    .letter = 'o',
+    .name = "output",
+    .argument = "FORMAT[=FILE]",
+    .completes = "table json jsonl bundle table= json= jsonl= bundle=",
+    .help = "Write the result as table, json, jsonl or bundle, to FILE or to standard output. A "
+            "bundle holds all that the verdict rests on, for --replay. May be repeated. FILE "
+            "appears when it is whole: a failure leaves what was there before.",
+};
+static const option_spec jsonl = {
+    .id = OPTION_JSONL,
+    .name = "jsonl",
+    .help = "Trace every model of each MODEL, which may be a tree of folders, and write one line "
+            "of JSON for each: short for -o jsonl.",
+};
+static const option_spec resume = {
+    .id = OPTION_RESUME,
+    .name = "resume",
+    .argument = "FILE",
+    .help = "As --jsonl, but add the lines to FILE, and pass over models that have one there. What "
+            "stops the work leaves FILE for a later call to go on with.",
+};
+static const option_spec replay = {
+    .id = OPTION_REPLAY,
+    .name = "replay",
+    .argument = "BUNDLE",
+    .help = "Check whether the verdict in BUNDLE follows from MODEL: 0 if it does, 1 if not, 4 if "
+            "a part of it rests on what no bundle holds.",
+};
 static const option_spec quiet = {
     .id = OPTION_QUIET,
     .letter = 'q',
@@ -108,10 +138,11 @@ static const option_spec *const inspect_options[] = {&digest, &lenient, &name, C
                                                      NULL};
 static const option_spec *const diff_options[] = {&exit_code, &digest,        &lenient,
                                                   &name,      COMMON_OPTIONS, NULL};
-static const option_spec *const assess_options[] = {&base, &fail_on,       &digest, &lenient,
-                                                    &name, COMMON_OPTIONS, NULL};
-static const option_spec *const trace_options[] = {&registry, &base,          &digest, &lenient,
-                                                   &name,     COMMON_OPTIONS, NULL};
+static const option_spec *const assess_options[] = {&base,    &registry, &fail_on,       &digest,
+                                                    &lenient, &name,     COMMON_OPTIONS, NULL};
+static const option_spec *const trace_options[] = {
+    &registry, &base,         &jsonl, &resume,  &replay,   &digest, &lenient, &name,
+    &json,     &trace_output, &quiet, &verbose, &no_color, &jobs,   &help,    NULL};
 static const option_spec *const registry_options[] = {&registry, &name,          &reason, &digest,
                                                       &lenient,  COMMON_OPTIONS, NULL};
 static const option_spec *const doctor_options[] = {COMMON_OPTIONS, NULL};
@@ -141,6 +172,9 @@ static const example_spec trace_examples[] = {
     {"weir trace remix.gguf", "which known models these weights come from"},
     {"weir trace ./remix --base ./base", "whether they come from this one"},
     {"weir trace --registry team.db --json ./remix", "against a registry of one's own"},
+    {"weir trace --resume lines.jsonl ~/.cache/huggingface/hub", "all models there, a line each"},
+    {"weir trace -o bundle=b.json ./remix", "with all that the verdict rests on"},
+    {"weir trace --replay b.json ./remix", "whether that verdict holds: 0 or 1"},
     {NULL, NULL},
 };
 static const example_spec registry_examples[] = {
@@ -184,6 +218,8 @@ static const exit_status plain_exits[] = {EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_DON
 static const exit_status inspect_exits[] = {EXIT_USAGE, EXIT_INPUT, EXIT_ENVIRONMENT, EXIT_DONE};
 static const exit_status diff_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE, EXIT_INPUT, EXIT_ENVIRONMENT,
                                          EXIT_DONE};
+static const exit_status trace_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE,       EXIT_INPUT,
+                                          EXIT_EVIDENCE,  EXIT_ENVIRONMENT, EXIT_DONE};
 static const exit_status registry_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE, EXIT_INPUT,
                                              EXIT_ENVIRONMENT, EXIT_DONE};
 static const exit_status assess_exits[] = {EXIT_ANSWER_NO, EXIT_USAGE,       EXIT_INPUT,
@@ -220,13 +256,15 @@ static const cli_command commands[] = {
     {
         .name = "trace",
         .question = "Which known models do these weights come from?",
-        .operands = "MODEL",
-        .operands_help = "A file, a folder, or a fingerprint (*.weirfp).",
+        .operands = "MODEL...",
+        .operands_help = "A file, a folder, or a fingerprint (*.weirfp). With --jsonl or --resume "
+                         "several, and trees of folders.",
+        .has_lines_and_bundles = true,
         .operands_min = 1,
-        .operands_max = 1,
+        .operands_max = OPERANDS_MAX,
         .options = trace_options,
         .examples = trace_examples,
-        .exits = inspect_exits,
+        .exits = trace_exits,
         .run = cmd_trace,
     },
     {

@@ -4,6 +4,7 @@
 #define WEIR_CLI_PROGRESS_LINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -23,6 +24,9 @@ void progress_line_init(progress_line *line, const invocation *call);
 
 /** A weir_callbacks.progress; `context` is the line. */
 void progress_line_update(void *context, const char *stage, uint64_t done, uint64_t total);
+
+/** The same of many models: `done` of `total`. */
+void progress_line_count(progress_line *line, size_t done, size_t total);
 
 /** Take the line off the terminal. */
 void progress_line_clear(progress_line *line);

@@ -30,11 +30,12 @@ static const topic_entry formats[] = {
      "Identified by their content, listed and marked not analysed; never called clean."},
     {NULL, "What weir writes."},
     {"table", "For a person: the verdict first, then tables and heat strips."},
+    {"jsonl", "Of weir trace: one line of JSON for each of many models."},
+    {"bundle", "Of weir trace: weir.bundle/1, from which others can compute the verdict again."},
     {"json",
-     "weir.inspect/1, weir.diff/1, weir.assess/1, weir.trace/1, weir.registry/1, weir.doctor/1 "
-     "and, when a call "
-     "fails, "
-     "weir.error/1. Their JSON Schemas are installed in share/weir/schema. A reader ignores fields "
+     "weir.inspect/1, weir.diff/1, weir.assess/1, weir.trace/1, weir.replay/1, weir.registry/1, "
+     "weir.doctor/1 and, when a call fails, weir.error/1. Their JSON Schemas are installed in "
+     "share/weir/schema. A reader ignores fields "
      "that it does not know."},
     {NULL, NULL},
 };

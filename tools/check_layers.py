@@ -44,6 +44,8 @@ HEADER_OWNER = {
     "weir/diff.h": "delta",
     "weir/inspect.h": "evidence",
     "weir/trace.h": "sketch",
+    "weir/trace_lines.h": "evidence",
+    "weir/replay.h": "assess",
     "weir/registry.h": "registry",
     "weir/assess.h": "assess",
     "weir/report.h": "report",

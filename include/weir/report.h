@@ -12,6 +12,7 @@
 #include "weir/error.h"
 #include "weir/inspect.h"
 #include "weir/registry.h"
+#include "weir/replay.h"
 #include "weir/trace.h"
 
 #ifdef __cplusplus
@@ -19,8 +20,10 @@ extern "C" {
 #endif
 
 typedef enum weir_format {
-    WEIR_FORMAT_TABLE, /**< for a person: verdict first */
-    WEIR_FORMAT_JSON,  /**< weir.inspect/1, weir.diff/1, weir.trace/1, weir.registry/1 ... */
+    WEIR_FORMAT_TABLE,  /**< for a person: verdict first */
+    WEIR_FORMAT_JSON,   /**< weir.inspect/1, weir.diff/1, weir.trace/1, weir.registry/1 ... */
+    WEIR_FORMAT_JSONL,  /**< a trace alone: the same JSON in one line */
+    WEIR_FORMAT_BUNDLE, /**< a trace alone: weir.bundle/1, from which it can be replayed */
 } weir_format;
 
 /** How text for a person may look. */
@@ -31,14 +34,15 @@ typedef struct weir_style {
     int verbosity; /**< -1 verdict line only, 0 normal, 1 every tensor and claim */
 } weir_style;
 
-/** Find a format by its name on the command line: "table", "json". @return WEIR_ERR_ARG for others.
- */
+/** Find a format by its name on the command line: "table", "json", "jsonl", "bundle".
+ * @return WEIR_ERR_ARG for others */
 WEIR_API weir_code weir_format_find(weir_format *out, const char *name, weir_error *err);
 
 /*
  * Each writes one result to a stream and flushes it.
  * @param style  used by WEIR_FORMAT_TABLE; NULL for plain ASCII of 80 columns
- * @return WEIR_OK; WEIR_ERR_IO when the stream failed; WEIR_ERR_NOMEM
+ * @return WEIR_OK; WEIR_ERR_IO when the stream failed; WEIR_ERR_NOMEM; WEIR_ERR_ARG for a format
+ * that the result does not have
  */
 
 /** One inspection is an object in JSON; several are an array of them. */
@@ -51,12 +55,22 @@ WEIR_API weir_code weir_report_diff(FILE *stream, weir_format format, const weir
 WEIR_API weir_code weir_report_assessment(FILE *stream, weir_format format, const weir_style *style,
                                           const weir_assessment *assessment, weir_error *err);
 
+/** A bundle needs a trace that was made with weir_trace_options.keep_ranges. */
 WEIR_API weir_code weir_report_trace(FILE *stream, weir_format format, const weir_style *style,
                                      const weir_trace *trace, weir_error *err);
 
 /** An entry's location is in the text for a person and never in JSON. */
 WEIR_API weir_code weir_report_registry(FILE *stream, weir_format format, const weir_style *style,
                                         const weir_registry_listing *listing, weir_error *err);
+
+/** What a replay found. */
+WEIR_API weir_code weir_report_replay(FILE *stream, weir_format format, const weir_style *style,
+                                      const weir_replay *replay, weir_error *err);
+
+/** One line of weir.error/1 about one of many models; `model` is made printable as names of traces
+ * are. */
+WEIR_API weir_code weir_report_model_error(FILE *stream, const char *model,
+                                           const weir_error *failure, weir_error *err);
 
 /** weir.error/1, the JSON answer when a call failed. */
 WEIR_API weir_code weir_report_error(FILE *stream, const weir_error *failure, weir_error *err);

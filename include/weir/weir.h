@@ -14,10 +14,12 @@
 #include "weir/progress.h"
 #include "weir/registry.h"
 #include "weir/relation.h"
+#include "weir/replay.h"
 #include "weir/report.h"
 #include "weir/sandbox.h"
 #include "weir/source.h"
 #include "weir/system.h"
 #include "weir/trace.h"
+#include "weir/trace_lines.h"
 
 #endif

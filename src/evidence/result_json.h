@@ -6,6 +6,7 @@
 
 #include "io/json_writer.h"
 #include "sketch/fingerprint.h"
+#include "sketch/trace.h"
 #include "weir/diff.h"
 #include "weir/inspect.h"
 #include "weir/trace.h"
@@ -14,6 +15,14 @@
 void inspection_write_json(json_writer *json, const weir_inspection *inspection);
 void diff_write_json(json_writer *json, const weir_diff *diff);
 void trace_write_json(json_writer *json, const weir_trace *trace);
+
+/* Pieces of it that a bundle has too. */
+extern const char trace_exact_null[];
+const char *trace_direction_name(trace_direction direction);
+const char *trace_matched_by(const trace_candidate *candidate); /**< "rows", "tokens", "units" */
+/** The member "layers", and what belongs to it. */
+void trace_write_layers(json_writer *json, const weir_trace *trace,
+                        const trace_candidate *candidate);
 
 /** A fingerprint, part of weir.registry/1. */
 void fingerprint_write_json(json_writer *json, const fingerprint *sketch);

@@ -5,7 +5,7 @@
 #include "sketch/trace.h"
 
 /* Text of the null for those who read one candidate alone. */
-static const char exact_null[] =
+const char trace_exact_null[] =
     "the order of the hidden units of at least one of the two models comes from a random "
     "initialisation of its own";
 
@@ -13,7 +13,7 @@ static const char calibrated_null[] = "as often as in independently trained mode
                                       "tokenizer does the nearest unit by one of "
                                       "its rows name the nearest by the other";
 
-static const char *direction_name(trace_direction direction) {
+const char *trace_direction_name(trace_direction direction) {
     return direction == TRACE_FROM ? "from" : direction == TRACE_TO ? "to" : "unknown";
 }
 
@@ -53,8 +53,8 @@ static void write_block_place(json_writer *json, const char *key, const char *ex
     }
 }
 
-static void write_layers(json_writer *json, const weir_trace *trace,
-                         const trace_candidate *candidate) {
+static void write_block_layers(json_writer *json, const weir_trace *trace,
+                               const trace_candidate *candidate) {
     json_key(json, "layers");
     json_array_begin(json);
     for (size_t i = 0; i < candidate->link.pair_count; i++) {
@@ -91,6 +91,21 @@ static void write_unit_layers(json_writer *json, const unit_map *units) {
     json_bool(json, units->basis_changed);
 }
 
+void trace_write_layers(json_writer *json, const weir_trace *trace,
+                        const trace_candidate *candidate) {
+    if (candidate->by_units) {
+        write_unit_layers(json, &candidate->units);
+    } else {
+        write_block_layers(json, trace, candidate);
+    }
+}
+
+const char *trace_matched_by(const trace_candidate *candidate) {
+    return candidate->by_units                        ? "units"
+           : candidate->link.codes == LINK_UNIT_CODES ? "rows"
+                                                      : "tokens";
+}
+
 static void write_share(json_writer *json, const trace_candidate *candidate) {
     json_member_double(json, "share", candidate->share);
     json_key(json, "share_interval");
@@ -112,26 +127,19 @@ static void write_candidate(json_writer *json, const weir_trace *trace,
     json_member_string(json, "name", candidate->name);
     json_object_end(json);
     json_member_string(json, "verdict", weir_relation_name(candidate->relation));
-    json_member_string(json, "direction", direction_name(candidate->direction));
+    json_member_string(json, "direction", trace_direction_name(candidate->direction));
     json_member_string(json, "direction_evidence", why_name(candidate->why));
     json_member_string(json, "grid",
                        candidate->why == TRACE_WHY_GRID ? weir_dtype_name(candidate->grid) : NULL);
     json_member_double(json, "log10_p", candidate->link.log10_p);
     json_member_string(json, "null", candidate->by_units ? "calibrated" : "exact");
-    json_member_string(json, "null_text", candidate->by_units ? calibrated_null : exact_null);
-    json_member_string(json, "matched_by",
-                       candidate->by_units                        ? "units"
-                       : candidate->link.codes == LINK_UNIT_CODES ? "rows"
-                                                                  : "tokens");
+    json_member_string(json, "null_text", candidate->by_units ? calibrated_null : trace_exact_null);
+    json_member_string(json, "matched_by", trace_matched_by(candidate));
     json_member_double(json, "cosine", candidate->link.cosine);
     json_member_double(json, "distance", candidate->distance);
     json_member_string(json, "reason", reason_name(candidate));
     json_member_uint(json, "equal_blocks", candidate->link.equal_blocks);
-    if (candidate->by_units) {
-        write_unit_layers(json, &candidate->units);
-    } else {
-        write_layers(json, trace, candidate);
-    }
+    trace_write_layers(json, trace, candidate);
     json_key(json, "parent");
     json_bool(json, candidate->is_parent);
     write_share(json, candidate);

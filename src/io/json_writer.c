@@ -12,6 +12,9 @@
 #include "base/text.h"
 
 static void put_indent(json_writer *json) {
+    if (json->is_compact) {
+        return;
+    }
     (void)fputc('\n', json->stream);
     for (unsigned i = 0; i < json->depth; i++) {
         (void)fputs("  ", json->stream);
@@ -109,7 +112,7 @@ static void put_text(FILE *stream, const char *text) {
 void json_key(json_writer *json, const char *key) {
     begin_value(json);
     put_text(json->stream, key);
-    (void)fputs(": ", json->stream);
+    (void)fputs(json->is_compact ? ":" : ": ", json->stream);
     json->after_key = true;
 }
 
@@ -152,6 +155,23 @@ void json_float(json_writer *json, float value) {
     for (int digits = 6; value != 0 && digits <= DIGITS_ENOUGH; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
         if (strtof(text, NULL) == value) {
+            break;
+        }
+    }
+    (void)fputs(text, json->stream);
+}
+
+void json_double_exact(json_writer *json, double value) {
+    enum { DIGITS_ENOUGH = 17 };
+    char text[40] = "0"; /* no "-0" */
+    if (!isfinite(value)) {
+        json_null(json);
+        return;
+    }
+    begin_value(json);
+    for (int digits = 6; value != 0 && digits <= DIGITS_ENOUGH; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
             break;
         }
     }

@@ -2,9 +2,10 @@
 /**
  * @file json_writer.h  JSON to a stream, member by member.
  *
- * Deterministic: two-space indent, members in the order given, doubles as the shortest text that
- * keeps the stated significant digits, NaN and infinities as null. Text that is not UTF-8 is
- * escaped to U+FFFD. A write error is remembered and told by json_writer_finish().
+ * Deterministic: two-space indent, or a whole document in one line, members in the order given,
+ * doubles as the shortest text that keeps the stated significant digits, NaN and infinities as
+ * null. Text that is not UTF-8 is escaped to U+FFFD. A write error is remembered and told by
+ * json_writer_finish().
  */
 #ifndef WEIR_IO_JSON_WRITER_H
 #define WEIR_IO_JSON_WRITER_H
@@ -21,11 +22,17 @@ typedef struct json_writer {
     FILE *stream;
     bool has_items[JSON_WRITER_DEPTH_MAX];
     bool after_key;
+    bool is_compact; /**< no line breaks and no spaces */
     unsigned depth;
 } json_writer;
 
 static inline json_writer json_writer_init(FILE *stream) {
     return (json_writer){.stream = stream};
+}
+
+/** One document, one line: for JSON Lines. */
+static inline json_writer json_writer_init_compact(FILE *stream) {
+    return (json_writer){.stream = stream, .is_compact = true};
 }
 
 void json_object_begin(json_writer *json);
@@ -38,6 +45,8 @@ void json_uint(json_writer *json, uint64_t value);
 void json_int(json_writer *json, int64_t value);
 void json_double(json_writer *json, double value); /**< 6 significant digits */
 void json_float(json_writer *json, float value);   /**< as many as bring back the same float */
+/** As many digits as bring back the same double: for what is computed with again. */
+void json_double_exact(json_writer *json, double value);
 void json_bool(json_writer *json, bool value);
 void json_null(json_writer *json);
 

@@ -21,7 +21,8 @@ static const kernel_level *const levels[] = {
 };
 
 static weir_simd best_level(void) {
-    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                     __builtin_cpu_supports("popcnt");
     const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return avx2 && avx512 ? WEIR_SIMD_AVX512 : avx2 ? WEIR_SIMD_AVX2 : WEIR_SIMD_BASE;

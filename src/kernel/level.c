@@ -26,6 +26,8 @@ const kernel_level KERNEL_LEVEL = {
     .squares = squares,
     .dots = dots,
     .hadamard = hadamard,
+    .distances = distances,
+    .distances_own = distances_own,
     .hamming = hamming,
     .readers =
         {

@@ -39,6 +39,12 @@ typedef void dots_lanes(float out[UNIT_GROUP], const float *const rows[UNIT_GROU
 /** Walsh-Hadamard transform, in place, of 16 interleaved rows of n (a power of two) floats. */
 typedef void hadamard_lanes(float (*values)[16], size_t n);
 
+/** As unit_code_distances and unit_code_distances_own. */
+typedef void code_distances(uint16_t out[16][16], const uint64_t *a, const uint64_t *b,
+                            const uint64_t *mask, size_t words);
+typedef void code_distances_own(uint16_t out[16], const uint64_t *a, const uint64_t *b,
+                                const uint64_t *mask, size_t words);
+
 /** As hamming_scan. */
 typedef void hamming_scanner(uint32_t *out, const uint8_t *codes, size_t count, size_t stride,
                              const hamming_query *query);
@@ -49,6 +55,8 @@ typedef struct kernel_level {
     squares_lanes *squares;
     dots_lanes *dots;
     hadamard_lanes *hadamard;
+    code_distances *distances;
+    code_distances_own *distances_own;
     hamming_scanner *hamming;
     number_reader *readers[WEIR_DTYPE_COUNT]; /* NULL: opaque */
     number_writer *writers[WEIR_DTYPE_COUNT]; /* NULL: not written */

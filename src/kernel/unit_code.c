@@ -190,3 +190,13 @@ void unit_token_codes(uint64_t (*out)[4], const float *rows, size_t row_count, s
         }
     }
 }
+
+void unit_code_distances(uint16_t out[UNIT_BATCH][UNIT_BATCH], const uint64_t *a, const uint64_t *b,
+                         const uint64_t *mask, size_t words) {
+    kernel_level_current()->distances(out, a, b, mask, words);
+}
+
+void unit_code_distances_own(uint16_t out[UNIT_BATCH], const uint64_t *a, const uint64_t *b,
+                             const uint64_t *mask, size_t words) {
+    kernel_level_current()->distances_own(out, a, b, mask, words);
+}

@@ -54,4 +54,17 @@ void unit_signs(uint64_t *out, const float *values, size_t count);
 void unit_token_codes(uint64_t (*out)[4], const float *rows, size_t row_count, size_t cols,
                       const float *tokens);
 
+/**
+ * Bits in which codes differ, where the mask has ones.
+ * @param out        [UNIT_BATCH, UNIT_BATCH]: code i of a against code j of b
+ * @param a, b       UNIT_BATCH codes of `words` words each
+ * @param mask       `words` words
+ */
+void unit_code_distances(uint16_t out[UNIT_BATCH][UNIT_BATCH], const uint64_t *a, const uint64_t *b,
+                         const uint64_t *mask, size_t words);
+
+/** The same of code i against code i alone. */
+void unit_code_distances_own(uint16_t out[UNIT_BATCH], const uint64_t *a, const uint64_t *b,
+                             const uint64_t *mask, size_t words);
+
 #endif

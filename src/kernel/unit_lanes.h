@@ -75,4 +75,29 @@ static void hadamard(float (*restrict values)[UNIT_LANES], size_t n) {
     }
 }
 
+static inline uint16_t code_distance(const uint64_t *a, const uint64_t *b, const uint64_t *mask,
+                                     size_t words) {
+    int bits = 0;
+    for (size_t i = 0; i < words; i++) {
+        bits += __builtin_popcountll((a[i] ^ b[i]) & mask[i]);
+    }
+    return (uint16_t)bits;
+}
+
+static void distances(uint16_t out[UNIT_LANES][UNIT_LANES], const uint64_t *a, const uint64_t *b,
+                      const uint64_t *mask, size_t words) {
+    for (size_t i = 0; i < UNIT_LANES; i++) {
+        for (size_t j = 0; j < UNIT_LANES; j++) {
+            out[i][j] = code_distance(a + i * words, b + j * words, mask, words);
+        }
+    }
+}
+
+static void distances_own(uint16_t out[UNIT_LANES], const uint64_t *a, const uint64_t *b,
+                          const uint64_t *mask, size_t words) {
+    for (size_t i = 0; i < UNIT_LANES; i++) {
+        out[i] = code_distance(a + i * words, b + i * words, mask, words);
+    }
+}
+
 #endif

@@ -19,6 +19,9 @@ void assessment_print(const paint *out, const weir_assessment *assessment);
 /** One trace: verdict line, candidates, layers, the test and its power. */
 void trace_print(const paint *out, const weir_trace *trace);
 
+/** One replay of a bundle: whether it is reproduced, then each part. */
+void replay_print(const paint *out, const weir_replay *replay);
+
 /** What was asked of a registry. */
 void registry_print(const paint *out, const weir_registry_listing *listing);
 

@@ -6,8 +6,8 @@
 #include "kernel/fixed_points.h"
 #include "sketch/fingerprint.h"
 
-static const double weight_of_all = 0.3; /* of the stake on every unit */
-static const double lost_layer = 0.1;    /* what a layer without a match leaves of the product */
+const double bet_stake_on_all = 0.3;
+const double bet_lost_layer = 0.1;
 
 double bet_tail(bool is_chain, unsigned of, unsigned points) {
     if (is_chain) {
@@ -24,12 +24,12 @@ double bet_on_points(bool is_chain, unsigned of, unsigned points) {
     double won = 0;
     for (unsigned t = BET_POINTS_MIN; t <= points; t++) {
         const double stake =
-            t == of ? weight_of_all : (1 - weight_of_all) / (double)(of - BET_POINTS_MIN);
+            t == of ? bet_stake_on_all : (1 - bet_stake_on_all) / (double)(of - BET_POINTS_MIN);
         won += stake / bet_tail(is_chain, of, t);
     }
     return won;
 }
 
 double log10_bet_of_layer(double e) {
-    return log10(lost_layer + (1 - lost_layer) * e);
+    return log10(bet_lost_layer + (1 - bet_lost_layer) * e);
 }

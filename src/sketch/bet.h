@@ -8,6 +8,9 @@
 
 enum { BET_POINTS_MIN = 3 }; /* fewer units in their place win nothing */
 
+extern const double bet_stake_on_all; /**< of the stake: on every unit being in its place */
+extern const double bet_lost_layer;   /**< what a layer without a match leaves of the product */
+
 /** A bound of the probability, under H0, of at least `points` units in place (or in a rising chain)
  * of `of` that could be matched; exact when all BLOCK_UNITS could and places are asked for. */
 double bet_tail(bool is_chain, unsigned of, unsigned points);

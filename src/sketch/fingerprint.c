@@ -24,6 +24,7 @@
 #include <omp.h>
 #endif
 
+enum { NUMBERS_PER_THREAD = 1 << 15 };
 enum { SORTED_INVERSIONS_MAX = 20 }; /* of 120 pairs: under exchangeability 1 in 3,000 blocks */
 
 const weir_dtype grid_types[GRID_TYPES] = {
@@ -312,6 +313,14 @@ static void make_blocks(making *run, int threads) {
     }
 }
 
+/* Starting a thread costs more than small blocks do: of thousands of models that shows. */
+static int threads_useful(const making *run, unsigned jobs) {
+    const int wanted = threads_wanted(jobs);
+    const size_t numbers = run->sketch->block_count * BLOCK_UNITS * run->cols_max;
+    const size_t useful = numbers / NUMBERS_PER_THREAD + 1;
+    return threads_startable(useful < (size_t)wanted ? (int)useful : wanted);
+}
+
 static weir_code list_blocks(making *run, feed_forward **views, weir_error *err) {
     fingerprint *const sketch = run->sketch;
     WEIR_TRY(blocks_list(views, &sketch->block_count, run->model, err));
@@ -456,7 +465,7 @@ weir_code fingerprint_make(fingerprint **out, const weir_model *model,
     WEIR_TRY(list_blocks(&run, &views, err));
     weir_code code = describe(&run, err);
     if (code == WEIR_OK && sketch->block_count > 0) {
-        make_blocks(&run, threads_startable(threads_wanted(options ? options->jobs : 0)));
+        make_blocks(&run, threads_useful(&run, options ? options->jobs : 0));
         code = run.code;
         if (code != WEIR_OK && err) {
             *err = run.failure;

@@ -22,14 +22,17 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "kernel/assignment.h"
+#include "kernel/unit_code.h"
 #include "sketch/bet.h"
 
 enum {
     CODE_BITS = 64 * UNIT_CODE_WORDS,
-    TOKENS_MIN = 64,      /* shared tokens under which token codes say too little */
-    SELF_LINK_POINTS = 7, /* of 16 by chance: 1 in 5,000 pairs */
-    PROMISING_UNITS = 3,  /* units two deviations nearer than chance, for a pair to be looked at */
+    TOKENS_MIN = 64,         /* shared tokens under which token codes say too little */
+    SELF_LINK_POINTS = 7,    /* of 16 by chance: 1 in 5,000 pairs */
+    PROMISING_IN_PLACE = 3,  /* units nearer than chance, for blocks of one number to be matched */
+    PROMISING_ELSEWHERE = 5, /* fewer cannot win what another map costs */
     COST_NONE = 1024,
+    LOG10_E_DECIDED = 20,
 };
 
 static const double ln2 = 0.69314718055994531;
@@ -44,35 +47,56 @@ typedef struct frame {
 
 /* --- units --- */
 
-static int distance(const uint64_t *a, const uint64_t *b, size_t words) {
-    int bits = 0;
-    for (size_t i = 0; i < words; i++) {
-        bits += __builtin_popcountll(a[i] ^ b[i]);
-    }
-    return bits;
-}
+static const uint64_t all_bits[TOKEN_CODE_WORDS] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 
 static bool has_both_gates(const sketch_block *a, const sketch_block *b) {
     return a->has_gate && b->has_gate;
 }
 
-/* Bits in which unit u of a and unit v of b differ. A unit whose up row and down column changed
- * sign together is the same unit; its gate tells it from a stranger. */
-static int unit_distance(const frame *by, const sketch_block *a, size_t u, const sketch_block *b,
-                         size_t v) {
+/* A unit whose up row and down column changed sign together is the same unit; its gate tells it
+ * from a stranger. */
+static int mirrored(int up) {
+    return up < CODE_BITS - up ? up : CODE_BITS - up;
+}
+
+/* Bits in which unit i of a and unit j of b differ, for all pairs. */
+static void measure_units(int32_t out[BLOCK_UNITS][BLOCK_UNITS], const frame *by,
+                          const sketch_block *a, const sketch_block *b) {
+    uint16_t first[BLOCK_UNITS][BLOCK_UNITS];
+    uint16_t gate[BLOCK_UNITS][BLOCK_UNITS] = {{0}};
+    const bool is_gated = by->codes == LINK_UNIT_CODES && has_both_gates(a, b);
     if (by->codes == LINK_TOKEN_CODES) {
-        int bits = 0;
-        for (size_t i = 0; i < TOKEN_CODE_WORDS; i++) {
-            bits += __builtin_popcountll((a->token[u][i] ^ b->token[v][i]) & by->tokens[i]);
+        unit_code_distances(first, a->token[0], b->token[0], by->tokens, TOKEN_CODE_WORDS);
+    } else {
+        unit_code_distances(first, a->up[0], b->up[0], all_bits, UNIT_CODE_WORDS);
+    }
+    if (is_gated) {
+        unit_code_distances(gate, a->gate[0], b->gate[0], all_bits, UNIT_CODE_WORDS);
+    }
+    for (size_t i = 0; i < BLOCK_UNITS; i++) {
+        for (size_t j = 0; j < BLOCK_UNITS; j++) {
+            out[i][j] = is_gated ? mirrored(first[i][j]) + gate[i][j] : first[i][j];
         }
-        return bits;
     }
-    const int up = distance(a->up[u], b->up[v], UNIT_CODE_WORDS);
-    if (!has_both_gates(a, b)) {
-        return up;
+}
+
+/* The same of unit i and unit i alone. */
+static void measure_own(int32_t out[BLOCK_UNITS], const frame *by, const sketch_block *a,
+                        const sketch_block *b) {
+    uint16_t first[BLOCK_UNITS];
+    uint16_t gate[BLOCK_UNITS] = {0};
+    const bool is_gated = by->codes == LINK_UNIT_CODES && has_both_gates(a, b);
+    if (by->codes == LINK_TOKEN_CODES) {
+        unit_code_distances_own(first, a->token[0], b->token[0], by->tokens, TOKEN_CODE_WORDS);
+    } else {
+        unit_code_distances_own(first, a->up[0], b->up[0], all_bits, UNIT_CODE_WORDS);
     }
-    const int mirrored = CODE_BITS - up;
-    return (up < mirrored ? up : mirrored) + distance(a->gate[u], b->gate[v], UNIT_CODE_WORDS);
+    if (is_gated) {
+        unit_code_distances_own(gate, a->gate[0], b->gate[0], all_bits, UNIT_CODE_WORDS);
+    }
+    for (size_t i = 0; i < BLOCK_UNITS; i++) {
+        out[i] = is_gated ? mirrored(first[i]) + gate[i] : first[i];
+    }
 }
 
 static int bits_compared(const frame *by, const sketch_block *a, const sketch_block *b) {
@@ -88,12 +112,19 @@ typedef struct units {
     size_t count;
 } units;
 
+static uint64_t mix_words(uint64_t key, const uint64_t *words, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        key = hash_mix(key ^ words[i]);
+    }
+    return key;
+}
+
 static uint64_t content_key(const frame *by, const sketch_block *block, size_t u) {
     if (by->codes == LINK_TOKEN_CODES) {
-        return hash_bytes(block->token[u], sizeof block->token[u]);
+        return mix_words(1, block->token[u], TOKEN_CODE_WORDS);
     }
-    return hash_bytes(block->up[u], sizeof block->up[u]) ^
-           hash_mix(block->has_gate ? hash_bytes(block->gate[u], sizeof block->gate[u]) : 0);
+    const uint64_t key = mix_words(2, block->up[u], UNIT_CODE_WORDS);
+    return block->has_gate ? mix_words(key, block->gate[u], UNIT_CODE_WORDS) : key;
 }
 
 static void insert_unit(units *list, uint8_t unit, uint64_t key) {
@@ -139,24 +170,24 @@ static units list_units(const frame *by, const sketch_block *block) {
 typedef struct match {
     unsigned points; /* in their own place, or in the chain */
     unsigned of;
-    uint16_t units; /* bit u: unit u of a is one of them */
-    uint8_t partner[BLOCK_UNITS];
+    int32_t differ; /* bits in which these units and their partners differ, in all */
 } match;
 
-static void fill_costs(int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX], const frame *by,
-                       const sketch_block *a, const units *of_a, const sketch_block *b,
+/* Distances of the units that take part, in their order. */
+static void fill_costs(int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX],
+                       int32_t apart[BLOCK_UNITS][BLOCK_UNITS], const units *of_a,
                        const units *of_b) {
     const size_t n = of_a->count > of_b->count ? of_a->count : of_b->count;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {
-            cost[i][j] = i < of_a->count && j < of_b->count
-                             ? unit_distance(by, a, of_a->unit[i], b, of_b->unit[j])
-                             : COST_NONE;
+            cost[i][j] = i < of_a->count && j < of_b->count ? apart[of_a->unit[i]][of_b->unit[j]]
+                                                            : COST_NONE;
         }
     }
 }
 
 static match match_places(const frame *by, const sketch_block *a, const sketch_block *b) {
+    int32_t apart[BLOCK_UNITS][BLOCK_UNITS];
     int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX];
     uint8_t column_of[ASSIGNMENT_MAX];
     const units of_a = list_units(by, a);
@@ -166,14 +197,14 @@ static match match_places(const frame *by, const sketch_block *a, const sketch_b
     if (found.of == 0) {
         return found;
     }
-    fill_costs(cost, by, a, &of_a, b, &of_b);
+    measure_units(apart, by, a, b);
+    fill_costs(cost, apart, &of_a, &of_b);
     assignment_solve(column_of, cost, n);
     for (size_t i = 0; i < of_a.count; i++) {
         const size_t j = column_of[i];
         if (j < of_b.count && of_a.unit[i] == of_b.unit[j]) {
             found.points++;
-            found.units = (uint16_t)(found.units | 1U << of_a.unit[i]);
-            found.partner[of_a.unit[i]] = of_b.unit[j];
+            found.differ += cost[i][j];
         }
     }
     return found;
@@ -197,20 +228,26 @@ static size_t nearest_in_column(int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX], si
     return nearest;
 }
 
-/* The longest chain of units of a, in order, whose partners rise. partner[u] is BLOCK_UNITS for
- * none. */
-static void longest_chain(match *found, const uint8_t partner[BLOCK_UNITS]) {
+/* Of every unit of a, the unit of b that is mutually nearest, BLOCK_UNITS for none; and how far it
+ * is. */
+typedef struct mutual {
+    uint8_t partner[BLOCK_UNITS];
+    int32_t apart[BLOCK_UNITS];
+} mutual;
+
+/* The longest chain of units of a, in order, whose partners rise. */
+static void longest_chain(match *found, const mutual *nearest) {
     unsigned length[BLOCK_UNITS] = {0};
     int before[BLOCK_UNITS];
     int best = -1;
     for (int u = 0; u < BLOCK_UNITS; u++) {
         before[u] = -1;
-        if (partner[u] == BLOCK_UNITS) {
+        if (nearest->partner[u] == BLOCK_UNITS) {
             continue;
         }
         length[u] = 1;
         for (int v = 0; v < u; v++) {
-            if (partner[v] < partner[u] && length[v] + 1 > length[u]) {
+            if (nearest->partner[v] < nearest->partner[u] && length[v] + 1 > length[u]) {
                 length[u] = length[v] + 1;
                 before[u] = v;
             }
@@ -219,31 +256,62 @@ static void longest_chain(match *found, const uint8_t partner[BLOCK_UNITS]) {
     }
     found->points = best < 0 ? 0 : length[best];
     for (int u = best; u >= 0; u = before[u]) {
-        found->units = (uint16_t)(found->units | 1U << u);
-        found->partner[u] = partner[u];
+        found->differ += nearest->apart[u];
     }
 }
 
+/* A distance some deviations below that of strangers. Of two mirrored
+ * halves the nearer one counts, which brings strangers 4.5 bits nearer and narrows their spread. */
+static int near_distance(const frame *by, const sketch_block *a, const sketch_block *b,
+                         double deviations) {
+    const int bits = bits_compared(by, a, b);
+    const int nearer = by->codes == LINK_UNIT_CODES && has_both_gates(a, b) ? 2 : 0;
+    return bits / 2 - (int)(deviations * sqrt((double)bits) / 2) - nearer;
+}
+
+/* Whether enough units have anyone near. */
+static bool is_chain_promising(int32_t apart[BLOCK_UNITS][BLOCK_UNITS], int near) {
+    int units_near = 0;
+    for (size_t i = 0; i < BLOCK_UNITS; i++) {
+        int32_t least = apart[i][0];
+        for (size_t j = 1; j < BLOCK_UNITS; j++) {
+            least = apart[i][j] < least ? apart[i][j] : least;
+        }
+        units_near += least <= near;
+    }
+    return units_near >= PROMISING_ELSEWHERE;
+}
+
 static match match_chain(const frame *by, const sketch_block *a, const sketch_block *b) {
+    int32_t apart[BLOCK_UNITS][BLOCK_UNITS];
     int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX];
-    uint8_t partner[BLOCK_UNITS];
+    mutual nearest = {0};
+    match found = {0};
+    measure_units(apart, by, a, b);
+    if (!is_chain_promising(apart, near_distance(by, a, b, 2.5))) {
+        return found;
+    }
     const units of_a = list_units(by, a);
     const units of_b = list_units(by, b);
-    match found = {0};
-    memset(partner, BLOCK_UNITS, sizeof partner);
+    memset(nearest.partner, BLOCK_UNITS, sizeof nearest.partner);
     if (of_a.count == 0 || of_b.count == 0) {
         return found;
     }
-    fill_costs(cost, by, a, &of_a, b, &of_b);
+    fill_costs(cost, apart, &of_a, &of_b);
     for (size_t i = 0; i < of_a.count; i++) {
         const size_t j = nearest_in_row(cost, i, of_b.count);
         if (nearest_in_column(cost, j, of_a.count) == i) {
-            partner[of_a.unit[i]] = of_b.unit[j];
+            nearest.partner[of_a.unit[i]] = of_b.unit[j];
+            nearest.apart[of_a.unit[i]] = cost[i][j];
             found.of++;
         }
     }
-    longest_chain(&found, partner);
+    longest_chain(&found, &nearest);
     return found;
+}
+
+static bool is_same_place(const sketch_block *a, const sketch_block *b) {
+    return a->layer == b->layer && a->expert == b->expert;
 }
 
 static bool is_comparable(const frame *by, const sketch_block *a, const sketch_block *b) {
@@ -251,16 +319,19 @@ static bool is_comparable(const frame *by, const sketch_block *a, const sketch_b
            (by->codes == LINK_UNIT_CODES || (a->has_tokens && b->has_tokens));
 }
 
-/* Whether enough units stand near their own place that a full match may pay. */
+/* Whether enough units stand near their own place that a full match may pay. Elsewhere only many
+ * pay. */
 static bool is_promising(const frame *by, const sketch_block *a, const sketch_block *b) {
-    const int bits = bits_compared(by, a, b);
-    const int near = bits / 2 - (int)sqrt((double)bits);
+    int32_t own[BLOCK_UNITS];
+    const bool is_in_place = is_same_place(a, b);
+    const int near = near_distance(by, a, b, is_in_place ? 1.5 : 2.0);
     const unsigned both = (unsigned)(a->valid & b->valid);
     int units_near = 0;
+    measure_own(own, by, a, b);
     for (size_t u = 0; u < BLOCK_UNITS; u++) {
-        units_near += (both >> u & 1) && unit_distance(by, a, u, b, u) <= near;
+        units_near += (both >> u & 1) && own[u] <= near;
     }
-    return by->is_chain || units_near >= PROMISING_UNITS;
+    return units_near >= (is_in_place ? PROMISING_IN_PLACE : PROMISING_ELSEWHERE);
 }
 
 unsigned link_fixed_points(const sketch_block *mine, const sketch_block *theirs, link_codes codes,
@@ -274,6 +345,11 @@ unsigned link_fixed_points(const sketch_block *mine, const sketch_block *theirs,
         *of = found.of;
     }
     return found.points;
+}
+
+unsigned link_distinct_units(const sketch_block *block) {
+    const frame by = {.codes = LINK_UNIT_CODES};
+    return (unsigned)list_units(&by, block).count;
 }
 
 /* --- maps of blocks --- */
@@ -306,8 +382,12 @@ static void testing_release_cleanup(testing *run) {
     free(run->theirs_used);
 }
 
-static bool is_same_place(const sketch_block *a, const sketch_block *b) {
-    return a->layer == b->layer && a->expert == b->expert;
+/* What a pair of blocks shows; nothing for one that looks hopeless. */
+static match match_blocks(const frame *by, const sketch_block *a, const sketch_block *b) {
+    if (by->is_chain) {
+        return match_chain(by, a, b);
+    }
+    return is_promising(by, a, b) ? match_places(by, a, b) : (match){0};
 }
 
 static weir_code gather_candidates(testing *run, weir_error *err) {
@@ -315,12 +395,10 @@ static weir_code gather_candidates(testing *run, weir_error *err) {
         for (uint32_t j = 0; j < run->theirs->block_count; j++) {
             const sketch_block *const a = &run->mine->blocks[i];
             const sketch_block *const b = &run->theirs->blocks[j];
-            if (!is_comparable(&run->by, a, b) ||
-                !(is_promising(&run->by, a, b) || is_same_place(a, b))) {
+            if (!is_comparable(&run->by, a, b)) {
                 continue;
             }
-            const match found =
-                run->by.is_chain ? match_chain(&run->by, a, b) : match_places(&run->by, a, b);
+            const match found = match_blocks(&run->by, a, b);
             const double e = bet_on_points(run->by.is_chain, found.of, found.points);
             if (e <= 0 && !is_same_place(a, b)) {
                 continue;
@@ -453,16 +531,10 @@ static double cosine_of(double agreement) {
 }
 
 static double agreement_of(const testing *run, const candidate *item) {
-    const sketch_block *const a = &run->mine->blocks[item->mine];
-    const sketch_block *const b = &run->theirs->blocks[item->theirs];
-    int differ = 0;
-    for (size_t u = 0; u < BLOCK_UNITS; u++) {
-        if (item->found.units >> u & 1) {
-            differ += unit_distance(&run->by, a, u, b, item->found.partner[u]);
-        }
-    }
-    const int bits = bits_compared(&run->by, a, b) * (int)item->found.points;
-    return bits > 0 ? 1 - (double)differ / bits : 0;
+    const int bits = bits_compared(&run->by, &run->mine->blocks[item->mine],
+                                   &run->theirs->blocks[item->theirs]) *
+                     (int)item->found.points;
+    return bits > 0 ? 1 - item->found.differ / (double)bits : 0;
 }
 
 /* Sorts after `best` the worse of two partners of one block. */
@@ -582,7 +654,8 @@ weir_code link_test(link_result *out, const fingerprint *mine, const fingerprint
         const frame as_stored = {.codes = LINK_UNIT_CODES, .is_chain = is_chain};
         WEIR_TRY(test_by(&rows, &rows_log10_e, mine, theirs, &as_stored, err));
     }
-    if (share_tokens(&by, mine, theirs)) {
+    /* Where the rows have decided, the other half of the stake may as well be lost. */
+    if (rows_log10_e < LOG10_E_DECIDED && share_tokens(&by, mine, theirs)) {
         WEIR_TRY(test_by(&tokens, &tokens_log10_e, mine, theirs, &by, err));
     }
     /* Half of the stake on each kind of codes; the larger is counted. */

@@ -61,7 +61,8 @@ typedef struct link_result {
  * @param entries    how many fingerprints were searched for this one; at least 1
  * @return WEIR_OK; WEIR_ERR_NOMEM
  *
- * Thread-safe. Cost: tens of microseconds for strangers of 32 layers.
+ * Thread-safe. Cost: some .14 ms for strangers of 32 layers, .25 ms for relatives, 1 ms where
+ * widths differ.
  */
 weir_code link_test(link_result *out, const fingerprint *mine, const fingerprint *theirs,
                     uint64_t entries, weir_error *err);
@@ -75,6 +76,9 @@ static inline void link_result_release_cleanup(link_result *result) {
  * whose law is known. @param of  receives the units that could be matched, may be NULL */
 unsigned link_fixed_points(const sketch_block *mine, const sketch_block *theirs, link_codes codes,
                            unsigned *of);
+
+/** Units of a block that can be told from each other: neither left out nor equal to another. */
+unsigned link_distinct_units(const sketch_block *block);
 
 /**
  * The least cosine between the rows of a child and its ancestor at which this fingerprint would be

@@ -9,18 +9,22 @@
  *   3 a fit by piece does: MERGE_LAYERED.
  *   4 subsets by number do: MERGE_SPARSE.
  *   5 the rest is large. Several relatives still contribute (below): MISSING, or UNSETTLED where
- *     step 4 could not be asked; else NEAREST.
+ *     step 4 could not be asked or less is explained; else NEAREST.
  * Nothing but rounding (numbers): of the fine rows that moved from the reference, or should have
  * by the fit, full_part are within their rounding and .05 of the change. A parent that is missing
- * with a tenth of the child, or a change of the child's own, leaves most of them outside.
+ * with a tenth of the child, or a change of the child's own, leaves most of them outside. In each
+ * piece by itself piece_part of them must be, so that none is outvoted.
  * Nothing but rounding (sums): the rest is at most 1.4 times its rounding and .05 of the change.
  *
  * Several contribute: two members with shares of at least share_told, none above share_alone, and
  * contributing_min of the squared change explained. Siblings of equal size whose changes have
  * cosine r explain r^2 or (1 - r) / 2 of the distance to the nearest, at most .25; half a merge
- * explains (1 - r) / 2 for parents of cosine r, .5 for unrelated changes. Where the members explain
- * each other about as well as the child, their likeness is that of a family: NEAREST. These
- * thresholds are ours. A child that was trained further after a merge is MISSING too.
+ * explains (1 - r) / 2 for parents of cosine r, .5 for unrelated changes. In a family of at least
+ * FAMILY_MIN that is more alike, family_margin over the largest squared cosine of two relatives
+ * seen from their base is needed. In one that is less alike, less will do (three times that square
+ * and .05, at least contributing_floor), but only for UNSETTLED: a fine-tune on the same data as
+ * one relative looks like that, too. These thresholds are ours. A merge that was trained further
+ * is MISSING as well.
  */
 #include "sketch/parents.h"
 
@@ -38,7 +42,9 @@ static const double full_part = 0.95;
 static const double piece_part = 0.75; /* in every piece with some that moved */
 static const double copied_part = 0.99;
 static const double tolerance_part = 0.05;
+enum { FAMILY_MIN = 4 };
 static const double contributing_min = 0.28;
+static const double contributing_floor = 0.08;
 static const double family_margin = 0.1;
 static const double share_told = 0.1;
 static const double share_alone = 0.85;
@@ -367,27 +373,59 @@ static weir_code find_layered(bool *found, parents_result *result, const parents
 
 /* -- step 5: a large rest -- */
 
-/* How much of a member's distance from the nearest other member the other members explain. */
+static double apart(const double *sums, size_t width, size_t a, size_t b) {
+    return a && b ? sums[(a + 1) * width + b + 1] : 0;
+}
+
+/* (a - frame) . (b - frame) over relatives. */
+static double seen_from(const parents_gram *gram, size_t frame, size_t a, size_t b) {
+    const double *sums = parents_gram_of(gram, gram->piece_count);
+    const size_t width = gram->width;
+    return apart(sums, width, a, b) - apart(sums, width, a, frame) - apart(sums, width, frame, b) +
+           apart(sums, width, frame, frame);
+}
+
+/* The largest squared cosine of two relatives, seen from the relative from which they are least
+ * alike on the whole: from the base, two fine-tunes of it. NaN for a family of fewer than four. */
 static double family_likeness(const search *from) {
-    double most = 0;
-    const size_t width = from->gram.width;
-    const double *sums = parents_gram_of(&from->gram, from->gram.piece_count);
-    for (size_t i = 0; i < from->fit.count && from->fit.count > 2; i++) {
-        /* The affine dependence of member i on the others: the fit of the members with the child
-         * away is not at hand, so the bound by the best pair: (d_i . d_k)^2 over both norms. */
-        for (size_t k = 0; k < from->fit.count; k++) {
-            const size_t a = from->fit.members[i];
-            const size_t b = from->fit.members[k];
-            if (a == b || a == 0 || b == 0) {
-                continue;
+    const size_t count = from->rows.relative_count;
+    double least = (double)INFINITY;
+    double likeness = (double)NAN;
+    for (size_t frame = 0; frame < count && count >= FAMILY_MIN; frame++) {
+        double sum = 0;
+        double most = 0;
+        for (size_t a = 0; a < count; a++) {
+            for (size_t b = a + 1; b < count; b++) {
+                if (a == frame || b == frame) {
+                    continue;
+                }
+                const double ab = seen_from(&from->gram, frame, a, b);
+                const double part =
+                    ab * ab /
+                    (seen_from(&from->gram, frame, a, a) * seen_from(&from->gram, frame, b, b));
+                sum += part;
+                most = part > most ? part : most;
             }
-            const double ab = sums[(a + 1) * width + b + 1];
-            const double part =
-                ab * ab / (sums[(a + 1) * width + a + 1] * sums[(b + 1) * width + b + 1]);
-            most = part > most ? part : most;
+        }
+        if (sum < least) {
+            least = sum;
+            likeness = most;
         }
     }
-    return most;
+    return likeness;
+}
+
+/* What must be explained: more than likeness among siblings explains. */
+static double contributing_least(const search *from) {
+    const double likeness = family_likeness(from);
+    if (isnan(likeness)) {
+        return contributing_min;
+    }
+    const double unlike = 3 * likeness + 0.05;
+    const double least = unlike < contributing_floor ? contributing_floor
+                         : unlike < contributing_min ? unlike
+                                                     : contributing_min;
+    return likeness + family_margin > contributing_min ? likeness + family_margin : least;
 }
 
 static bool several_contribute(const search *from, const parents_fit *fit, double explained) {
@@ -399,8 +437,7 @@ static bool several_contribute(const search *from, const parents_fit *fit, doubl
             return false;
         }
     }
-    return told >= 2 && explained >= contributing_min &&
-           explained >= family_likeness(from) + family_margin;
+    return told >= 2 && explained >= contributing_least(from);
 }
 
 /* The nearest's share is 1 where its interval reaches share_alone and excludes less than share_low:
@@ -482,8 +519,8 @@ static weir_code decide(parents_result *result, search *from, weir_error *err) {
         return WEIR_OK;
     }
     if (!from->rows.is_coarse && several_contribute(from, &from->fit, explained)) {
-        result->missing_parent = sparse.had_power;
-        result->kind = sparse.had_power ? PARENTS_MISSING : PARENTS_UNSETTLED;
+        result->missing_parent = sparse.had_power && explained >= contributing_min;
+        result->kind = result->missing_parent ? PARENTS_MISSING : PARENTS_UNSETTLED;
         withhold_shares(result, &from->fit, from);
     } else {
         WEIR_TRY(tell_nearest(result, from, err));

@@ -51,8 +51,8 @@ typedef enum parents_kind {
     PARENTS_MERGE_LAYERED, /**< so once the shares may differ from piece to piece */
     PARENTS_PASSTHROUGH,   /**< every piece is a copy of one relative's, and not always the same */
     PARENTS_MISSING, /**< several relatives contribute, but a large rest says that one is missing */
-    PARENTS_UNSETTLED, /**< several contribute; whether the rest is a missing parent, or what ties
-                            or dare left out, these numbers cannot say */
+    PARENTS_UNSETTLED, /**< several seem to contribute; whether the rest is a missing parent, what
+                            ties or dare left out, or the child's own, these numbers cannot say */
 } parents_kind;
 
 typedef struct parents_share {
@@ -63,7 +63,8 @@ typedef struct parents_share {
      * counted by its squared delta. LAYERED: the mean over the layers. PASSTHROUGH: of the layers.
      */
     double share;
-    double low; /**< 95% interval */
+    /** 95% interval. Rounding is in it; a parent with less than .015, which is not told, is not. */
+    double low;
     double high;
 } parents_share;
 

@@ -17,8 +17,8 @@
 #include "base/fail.h"
 #include "sketch/direction.h"
 
-static const double log10_p_linked = -6;
-static const double log10_p_open = -3;
+const double trace_log10_p_linked = -6;
+const double trace_log10_p_open = -3;
 static const double gram_likeness_suspect = 0.75; /* which only proposes; ours */
 
 enum { GRAM_PAIRS_MIN = 500 };
@@ -99,7 +99,9 @@ static weir_code keep_text(const char **out, arena *memory, const char *text, we
 
 /* Drop the farther half when there are many more than can be kept. */
 static void thin_candidates(weir_trace *trace) {
-    qsort(trace->candidates, trace->candidate_count, sizeof *trace->candidates, by_nearness);
+    if (trace->candidate_count > 1) {
+        qsort(trace->candidates, trace->candidate_count, sizeof *trace->candidates, by_nearness);
+    }
     while (trace->candidate_count > TRACE_CANDIDATES_MAX) {
         candidate_release(&trace->candidates[--trace->candidate_count]);
     }
@@ -221,7 +223,7 @@ static weir_code test_entry(searching *run, const library *from, uint64_t id, bo
     if (link.log10_p < run->trace->best_log10_p) {
         run->trace->best_log10_p = link.log10_p;
     }
-    if (link.log10_p <= log10_p_linked) {
+    if (link.log10_p <= trace_log10_p_linked) {
         *is_linked = true;
         return keep_candidate(run, &entry, &link, err);
     }
@@ -283,12 +285,26 @@ static void relate(trace_candidate *candidate, const fingerprint *mine) {
         candidate->direction == TRACE_FROM ? WEIR_RELATION_DERIVED : WEIR_RELATION_RELATED;
 }
 
+static bool is_usable(const sketch_block *block) {
+    return link_distinct_units(block) >= BLOCK_UNITS / 2;
+}
+
 static size_t usable_blocks(const fingerprint *sketch) {
     size_t count = 0;
     for (size_t i = 0; i < sketch->block_count; i++) {
-        count += __builtin_popcount(sketch->blocks[i].valid) >= BLOCK_UNITS / 2;
+        count += is_usable(&sketch->blocks[i]);
     }
     return count;
+}
+
+/* Sorting destroys the order that was inherited: finding nothing then says nothing. */
+static bool is_sorted_throughout(const fingerprint *sketch) {
+    for (size_t i = 0; i < sketch->block_count; i++) {
+        if (is_usable(&sketch->blocks[i]) && !sketch->blocks[i].is_sorted) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static const char *why_not(const weir_trace *trace) {
@@ -296,7 +312,7 @@ static const char *why_not(const weir_trace *trace) {
         return "it has no feed-forward of at least 16 units that weir can read";
     }
     if (usable_blocks(trace->sketch) == 0) {
-        return "its feed-forward units are zero, not finite or built rather than learned";
+        return "its feed-forward units are zero, equal, not finite or built rather than learned";
     }
     if (trace->entries == 0) {
         return "nothing was given to search: no registry, no fingerprints";
@@ -304,16 +320,21 @@ static const char *why_not(const weir_trace *trace) {
     return NULL;
 }
 
-static weir_relation overall(const weir_trace *trace) {
+static weir_relation overall(weir_trace *trace) {
     weir_relation best = WEIR_RELATION_CANNOT_DECIDE;
     for (size_t i = 0; i < trace->candidate_count; i++) {
         best = trace->candidates[i].relation < best ? trace->candidates[i].relation : best;
     }
     if (trace->candidate_count > 0) {
+        trace->cannot = NULL;
         return best;
     }
-    return trace->cannot || trace->best_log10_p <= log10_p_open ? WEIR_RELATION_CANNOT_DECIDE
-                                                                : WEIR_RELATION_NO_LINK;
+    if (!trace->cannot && is_sorted_throughout(trace->sketch)) {
+        trace->cannot =
+            "its units are sorted by size: the order that they may have inherited is gone";
+    }
+    return trace->cannot || trace->best_log10_p <= trace_log10_p_open ? WEIR_RELATION_CANNOT_DECIDE
+                                                                      : WEIR_RELATION_NO_LINK;
 }
 
 static void exclude_block(char *out, size_t size, const sketch_block *block) {
@@ -329,10 +350,9 @@ static weir_code exclude_blocks(weir_trace *trace, weir_error *err) {
     char name[64];
     for (size_t i = 0; i < trace->sketch->block_count; i++) {
         const sketch_block *const block = &trace->sketch->blocks[i];
-        const int usable = __builtin_popcount(block->valid);
         exclude_block(name, sizeof name, block);
-        if (usable < BLOCK_UNITS / 2) {
-            WEIR_TRY(trace_exclude(trace, name, "units are zero, not finite or built", err));
+        if (!is_usable(block)) {
+            WEIR_TRY(trace_exclude(trace, name, "units are zero, equal, not finite or built", err));
         } else if (block->is_sorted) {
             WEIR_TRY(trace_exclude(trace, name, "units are sorted by size", err));
         }
@@ -351,7 +371,7 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
     }
     trace->cannot = why_not(trace);
     trace->power =
-        link_power(trace->sketch, trace->entries > 0 ? trace->entries : 1, log10_p_linked);
+        link_power(trace->sketch, trace->entries > 0 ? trace->entries : 1, trace_log10_p_linked);
     WEIR_TRY(exclude_blocks(trace, err));
     for (size_t i = 0; i < library_count && !trace->cannot; i++) {
         if (libraries[i].index) {
@@ -376,7 +396,7 @@ weir_code trace_accept_suspect(weir_trace *trace, size_t index, const unit_map *
     if (log10_p < trace->best_log10_p) {
         trace->best_log10_p = log10_p < 0 ? log10_p : 0;
     }
-    if (units->layer_count == 0 || log10_p > log10_p_linked) {
+    if (units->layer_count == 0 || log10_p > trace_log10_p_linked) {
         trace->relation = overall(trace);
         return WEIR_OK;
     }
@@ -435,6 +455,7 @@ void weir_trace_free(weir_trace *trace) {
         suspect_release(&trace->suspects[i]);
     }
     free(trace->candidates);
+    free(trace->ranges);
     free(trace->exclusions);
     fingerprint_free(trace->sketch);
     arena_release(&trace->memory);

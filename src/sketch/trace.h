@@ -16,11 +16,14 @@
 
 enum {
     TRACE_CANDIDATES_MAX = 64, /* kept and shown; the rest is counted */
-    TRACE_LEADERS = 256,       /* tested, by each kind of code */
+    TRACE_LEADERS = 64,        /* tested, by each kind of code */
     TRACE_MEMBERS = 64,        /* tested, of each family that is linked */
     TRACE_SUSPECTS_MAX = 3,    /* looked at a second time */
     TRACE_EXHAUSTIVE = 1024,   /* entries up to which every one is tested */
 };
+
+extern const double trace_log10_p_linked; /**< a link is found at or below it */
+extern const double trace_log10_p_open;   /**< and from here on nothing is decided */
 
 /** Which way a link goes, and what says so. */
 typedef enum trace_direction {
@@ -70,6 +73,14 @@ typedef struct trace_exclusion {
     const char *why;
 } trace_exclusion;
 
+/** A range of the model's weights that was read. */
+typedef struct trace_range {
+    const char *file; /**< as results call it */
+    uint64_t offset;
+    uint64_t bytes;
+    char sha256[65];
+} trace_range;
+
 /** For an adapter: what was found out about the base that it names. */
 typedef struct trace_adapter {
     bool is_adapter;
@@ -80,7 +91,11 @@ typedef struct trace_adapter {
 
 struct weir_trace {
     arena memory;
-    const char *name; /**< of the model */
+    const char *name;    /**< of the model */
+    const char *command; /**< the command line that makes this trace, with words for paths */
+    bool lenient;
+    trace_range *ranges; /**< by file, then offset; NULL unless they were to be kept */
+    size_t range_count;
     char payload_id[65];
     fingerprint *sketch;
     fingerprint_cost cost;

@@ -37,5 +37,8 @@ weir_code model_open_weights(weir_model **model, weir_findings **findings, const
                              const weir_model_options *options, weir_error *err) {
     WEIR_TRY(weir_findings_new(findings, err));
     WEIR_TRY(weir_model_open(model, path, options, *findings, err));
+    if (findings_failed(*findings)) { /* it may have been the one that matters */
+        return weir_fail_nomem(err);
+    }
     return check_weights(*model, *findings, err);
 }

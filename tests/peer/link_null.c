@@ -27,7 +27,7 @@ static void print_pair(char **names, fingerprint *const *sketches, size_t a, siz
         (void)printf("block\t%s\t%s\t%zu\t%u\t%u\n", names[a], names[b], i, points, of);
     }
     if (link_test(&result, mine, theirs, 1, NULL) == WEIR_OK) {
-        (void)printf("pair\t%s\t%s\t%.6f\t%.6f\n", names[a], names[b], result.log10_p,
+        (void)printf("pair\t%s\t%s\t%.9f\t%.6f\n", names[a], names[b], result.log10_p,
                      result.cosine);
     }
 }

@@ -45,22 +45,24 @@ def build(mini: bool, cases: set[str], families: tuple[str, ...] = (),
     for root in planned(mini):
         if root.kind == "trained":
             trained.setdefault(root.family, []).append(root.id)
-    made = []
+    made: list[dict[str, object]] = []
     for number, which in enumerate(rows.RECIPES):
         began = time.monotonic()
         chosen = rows.chosen_roots(which, number, trained, mini)
         if cases and which.case not in cases:
             continue
-        for root in chosen:
-            if families and root.rsplit("-", 1)[0] not in families:
+        for name in chosen:
+            family = name.rsplit("-", 1)[0]
+            if families and family not in families:
                 continue
-            row = rows.make_row(which, root, folder, models, trained[root.rsplit("-", 1)[0]])
+            row = rows.make_row(which, name, folder, models, trained[family])
             if row:
                 made.append(asdict(row) | {"path": str(models / row.path)})
         if time.monotonic() - began > 1:
             print(f"{which.case} {which.kind}: {len(chosen)} in {time.monotonic() - began:.0f} s",
                   file=sys.stderr, flush=True)
-    truth = {"roots": [truth_of_root(root, folder) for root in roots], "rows": made}
+    described = [truth_of_root(root, folder) for root in roots]
+    truth: dict[str, list[dict[str, object]]] = {"roots": described, "rows": made}
     if real:
         real_model.add(truth, real, models / "real")
     path = models / "truth.json"

@@ -7,7 +7,10 @@ Each that claims to keep the function is run beside its root: the logits must ag
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -15,8 +18,8 @@ import transformers
 from checkpoint import Checkpoint, read, stored_dtype, write
 from rows import ALL, LIKE_LLAMA, SPLIT, Job, recipe
 
-FOUND = {"verdicts": ["derived", "related"]}
-SECOND = FOUND | {"pass_two": True}
+FOUND: dict[str, Any] = {"verdicts": ["derived", "related"]}
+SECOND: dict[str, Any] = FOUND | {"pass_two": True}
 READS = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "gate_proj.weight", "up_proj.weight")
 WRITES = ("o_proj.weight", "down_proj.weight")
 PLAIN = ("llama", "qwen2", "llama-mid", "qwen3")  # RMS norm whose gain multiplies as it is stored
@@ -24,11 +27,11 @@ DIFFERENCE_MAX = 2e-3
 
 
 def logits(model: Checkpoint, ids: torch.Tensor) -> torch.Tensor:
-    config = transformers.AutoConfig.for_model(**model.config)
-    built = transformers.AutoModelForCausalLM.from_config(config).float().eval()
-    missing, unexpected = built.load_state_dict(model.tensors, strict=False)
-    assert not unexpected and all(name.endswith("lm_head.weight") for name in missing), (missing, unexpected)
-    built.tie_weights()
+    """As transformers loads the model from a folder: some architectures are stored otherwise than held."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "model", model, torch.float32)
+        built = transformers.AutoModelForCausalLM.from_pretrained(
+            Path(folder) / "model", dtype=torch.float32).eval()
     with torch.no_grad():
         return built(input_ids=ids).logits
 

@@ -23,8 +23,8 @@ from training import Plan, train
 
 MERGED = ("llama", "qwen2", "llama-mid")
 COUNT = 10
-FOUND = {"verdicts": ["derived", "related"], "count": COUNT}
-KNOWN = FOUND | {"registry": "relatives", "missing_parent": False}
+FOUND: dict[str, Any] = {"verdicts": ["derived", "related"], "count": COUNT}
+KNOWN: dict[str, Any] = FOUND | {"registry": "relatives", "missing_parent": False}
 TEXTS = {"a": "code", "b": "prose", "c": "code", "d": "prose", "child": "code", "grandchild": "prose"}
 
 
@@ -109,7 +109,7 @@ def linear(kind: str, weights: dict[str, float], truth: dict[str, Any]) -> None:
     recipe("P7", kind, MERGED, **truth)(make)
 
 
-LOST = FOUND | {"registry": "relatives", "missing_parent": True}
+LOST: dict[str, Any] = FOUND | {"registry": "relatives", "missing_parent": True}
 linear("merge-linear-2", {"a": 0.5, "b": 0.5}, KNOWN)
 linear("merge-linear-2-uneven", {"a": 0.7, "b": 0.3}, KNOWN)
 linear("merge-linear-3", {"a": 0.5, "b": 0.3, "c": 0.2}, KNOWN)

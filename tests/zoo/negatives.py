@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import Any
 
 import torch
 
@@ -18,8 +19,8 @@ from roots import save
 from rows import LIKE_LLAMA, SPLIT, Job, Row, recipe
 
 TRAPPED = ("llama", "qwen2", "gemma", "gpt2")
-STRANGER = {"link": "no", "verdicts": ["no_link", "cannot_decide"]}
-NOTHING = {"link": "undecidable", "verdicts": ["cannot_decide", "refused"]}
+STRANGER: dict[str, Any] = {"link": "no", "verdicts": ["no_link", "cannot_decide"]}
+NOTHING: dict[str, Any] = {"link": "undecidable", "verdicts": ["cannot_decide", "refused"]}
 
 
 def own_origin(row: Row, root: str) -> None:

@@ -4,6 +4,8 @@ bitsandbytes NF4 and block FP8 are packed here as their loaders read them (see p
 
 from __future__ import annotations
 
+from typing import Any
+
 import llama_library
 import packed
 from checkpoint import read
@@ -11,7 +13,7 @@ from gguf_file import write_gguf
 from rows import LIKE_LLAMA, Job, recipe
 
 GGUF_FAMILIES = (*LIKE_LLAMA, "gemma", "gpt2", "mixtral", "phi3")
-FOUND = {"verdicts": ["derived", "related", "identical"], "direction": "from"}
+FOUND: dict[str, Any] = {"verdicts": ["derived", "related", "identical"], "direction": "from"}
 
 
 def as_blocks(kind: str) -> None:

@@ -120,7 +120,8 @@ def chosen_roots(which: Recipe, number: int, roots: dict[str, list[str]], mini: 
     wanted = which.in_mini if mini else which.count
     chosen: list[str] = []
     start = 0 if "relative" in which.kind or which.truth.get("registry") == "relatives" else number
-    for turn in range(len(families) * max(len(roots[family]) for family in families)):
+    longest = max((len(roots[family]) for family in families), default=0)
+    for turn in range(len(families) * longest):
         family = families[(start + turn) % len(families)]
         at = (start + turn // len(families)) % len(roots[family])
         name = roots[family][at]

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from checkpoint import Checkpoint, read, stored_dtype, with_layers, write
 from rows import ALL, DEEP, LIKE_LLAMA, SPLIT, Job, recipe
 
-FOUND = {"verdicts": ["derived", "related"]}
+FOUND: dict[str, Any] = {"verdicts": ["derived", "related"]}
 MATRICES = ("_proj.weight", "c_fc.weight", "c_proj.weight", "c_attn.weight", "dense_h_to_4h.weight",
             "dense_4h_to_h.weight", "intermediate.dense.weight")
 

@@ -5,6 +5,7 @@ students of a teacher."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import peft
 import torch
@@ -20,7 +21,7 @@ from training import Plan, next_token_loss, train
 
 STEPS = 30
 STRETCH = 10  # of continued pretraining, between two looks at how far it has gone
-TUNED = {"verdicts": ["derived", "related"]}
+TUNED: dict[str, Any] = {"verdicts": ["derived", "related"]}
 
 
 def tuned(job: Job, plan: Plan, text: str = "code",
