@@ -29,6 +29,7 @@ LOST_LAYER = 0.1
 TOKENS_MIN = 64
 SELF_LINK_POINTS = 7
 UNUSED_COST = 1024
+LOG10_E_DECIDED = 20
 MASK = (1 << 64) - 1
 TOLERANCE = 1e-6
 
@@ -122,12 +123,11 @@ def mix(bits: int) -> int:
     return bits ^ bits >> 31
 
 
-def hash_bytes(data: bytes) -> int:
-    """FNV-1a of 64 bits, then the finaliser."""
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 & MASK
-    return mix(value)
+def mix_words(key: int, code: int, count: int) -> int:
+    """Each word of a code in turn, mixed into the key."""
+    for i in range(count):
+        key = mix(key ^ code >> 64 * i & MASK)
+    return key
 
 
 @dataclass
@@ -142,9 +142,9 @@ class Frame:
         """What a unit holds, as a number that its place has no part in."""
         if self.by_tokens:
             assert block.token
-            return hash_bytes(block.token[unit].to_bytes(32, "little"))
-        gate = hash_bytes(block.gate[unit].to_bytes(16, "little")) if block.gate else 0
-        return hash_bytes(block.up[unit].to_bytes(16, "little")) ^ mix(gate)
+            return mix_words(1, block.token[unit], 4)
+        key = mix_words(2, block.up[unit], 2)
+        return mix_words(key, block.gate[unit], 2) if block.gate else key
 
     def units(self, block: Block) -> list[int]:
         """Those that take part, in the order of their keys; all units of an equal key stay out."""
@@ -174,12 +174,23 @@ class Frame:
             return False
         return not self.by_tokens or bool(a.token and b.token)
 
-    def is_promising(self, a: Block, b: Block) -> bool:
-        """Whether at least 3 units stand two deviations nearer to their own place than chance."""
+    def near(self, a: Block, b: Block, deviations: float) -> int:
+        """A distance so many deviations below that of strangers."""
         bits = self.bits(a, b)
-        near = bits // 2 - math.isqrt(bits)
+        nearer = 2 if not self.by_tokens and a.gate and b.gate else 0
+        return bits // 2 - int(deviations * math.sqrt(bits) / 2) - nearer
+
+    def is_promising(self, a: Block, b: Block) -> bool:
+        """Whether enough units stand near their own place: 3 in blocks of one number, 5 elsewhere."""
+        in_place = (a.layer, a.expert) == (b.layer, b.expert)
+        near = self.near(a, b, 1.5 if in_place else 2.0)
         units = [unit for unit in a.valid if unit in b.valid and self.distance(a, unit, b, unit) <= near]
-        return self.is_chain or len(units) >= 3
+        return len(units) >= (3 if in_place else 5)
+
+    def is_chain_promising(self, a: Block, b: Block) -> bool:
+        """Whether at least 5 units have any unit near them."""
+        near = self.near(a, b, 2.5)
+        return sum(any(self.distance(a, u, b, v) <= near for v in range(UNITS)) for u in range(UNITS)) >= 5
 
 
 # --- matching --------------------------------------------------------------------------------------------
@@ -240,6 +251,8 @@ def match_places(frame: Frame, a: Block, b: Block) -> tuple[int, int]:
 
 def match_chain(frame: Frame, a: Block, b: Block) -> tuple[int, int]:
     """The longest rising chain of mutually nearest units, and how many of these there are."""
+    if not frame.is_chain_promising(a, b):
+        return 0, 0
     mine, theirs = frame.units(a), frame.units(b)
     if not mine or not theirs:
         return 0, 0
@@ -253,6 +266,12 @@ def match_chain(frame: Frame, a: Block, b: Block) -> tuple[int, int]:
     for u in sorted(partner):
         length[u] = 1 + max((length[v] for v in length if partner[v] < partner[u]), default=0)
     return max(length.values(), default=0), len(partner)
+
+
+def match_blocks(frame: Frame, a: Block, b: Block) -> tuple[int, int]:
+    if frame.is_chain:
+        return match_chain(frame, a, b)
+    return match_places(frame, a, b) if frame.is_promising(a, b) else (0, 0)
 
 
 # --- bets ------------------------------------------------------------------------------------------------
@@ -317,24 +336,21 @@ def take(pairs: list[Pair], mine: list[int], theirs: list[int], gain: Callable[[
     return total
 
 
-def evidence(frame: Frame, a: Fingerprint, b: Fingerprint) -> tuple[float, int]:
-    """log10 of E over all maps of blocks, and how many blocks found a partner."""
+def evidence(frame: Frame, a: Fingerprint, b: Fingerprint) -> float:
+    """log10 of E over all maps of blocks."""
     pairs = []
-    partners = set()
     for i, mine in enumerate(a.blocks):
         for j, theirs in enumerate(b.blocks):
             same_place = (mine.layer, mine.expert) == (theirs.layer, theirs.expert)
-            if not frame.is_comparable(mine, theirs) or not (frame.is_promising(mine, theirs) or same_place):
+            if not frame.is_comparable(mine, theirs):
                 continue
-            points, of = (match_chain if frame.is_chain else match_places)(frame, mine, theirs)
+            points, of = match_blocks(frame, mine, theirs)
             e = bet(frame.is_chain, of, points)
             if e <= 0 and not same_place:
                 continue
             pairs.append(Pair(i, j, e, same_place))
-            if points > 0 and tail(frame.is_chain, of, points) * len(b.blocks) <= 1e-3:
-                partners.add(i)
     if not pairs:
-        return 0.0, 0
+        return 0.0
     mine_groups = group(frame, a.blocks, {pair.mine for pair in pairs if pair.e > 0})
     their_groups = group(frame, b.blocks, {pair.theirs for pair in pairs if pair.e > 0})
 
@@ -351,18 +367,18 @@ def evidence(frame: Frame, a: Fingerprint, b: Fingerprint) -> tuple[float, int]:
     best_first = sorted(pairs, key=lambda pair: (-pair.e, pair.mine, pair.theirs))
     maps = take(best_first, mine_groups, their_groups, anywhere)
     larger = max(places, maps)
-    return larger + math.log10(0.5 * (10 ** (places - larger) + 10 ** (maps - larger))), len(partners)
+    return larger + math.log10(0.5 * (10 ** (places - larger) + 10 ** (maps - larger)))
 
 
 def log10_p(a: Fingerprint, b: Fingerprint, entries: int) -> float:
     is_chain = a.feed_forward != b.feed_forward
     larger = -math.inf
     if a.hidden == b.hidden:
-        larger = evidence(Frame(False, 0, is_chain), a, b)[0]
-    if a.tags and b.tags:
+        larger = evidence(Frame(False, 0, is_chain), a, b)
+    if larger < LOG10_E_DECIDED and a.tags and b.tags:
         mask = sum(1 << t for t in range(256) if a.tags[t] and a.tags[t] == b.tags[t])
         if mask.bit_count() >= TOKENS_MIN:
-            larger = max(larger, evidence(Frame(True, mask, is_chain), a, b)[0])
+            larger = max(larger, evidence(Frame(True, mask, is_chain), a, b))
     return min(0.0, math.log10(entries) + math.log10(2) - larger) if larger > -math.inf else 0.0
 
 

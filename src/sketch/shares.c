@@ -219,6 +219,18 @@ static weir_code take_rows(solving *run, const weir_trace *trace, const shares_f
     return cut_pieces(run, trace, frame, mine->count / frame->block_count, err);
 }
 
+/* Sums over numbers cannot tell rounding from a small share: they name parents, and no shares. */
+static void weaken(parents_result *result) {
+    if (result->kind == PARENTS_MERGE || result->kind == PARENTS_MERGE_LAYERED) {
+        result->kind = PARENTS_UNSETTLED;
+        for (size_t i = 0; i < result->share_count; i++) {
+            result->shares[i].share = (double)NAN;
+            result->shares[i].low = (double)NAN;
+            result->shares[i].high = (double)NAN;
+        }
+    }
+}
+
 static void take_result(weir_trace *trace, const shares_frame *frame,
                         const parents_result *result) {
     trace->parents = result->kind;
@@ -249,6 +261,9 @@ weir_code shares_solve(weir_trace *trace, const shares_frame *frame, const block
         WEIR_TRY(take_sums(&run, trace, frame, err));
     }
     WEIR_TRY(parents_solve(&result, &run.input, err));
+    if (!mine) {
+        weaken(&result);
+    }
     take_result(trace, frame, &result);
     return WEIR_OK;
 }
