@@ -3,7 +3,8 @@
  * The order of a trace: gather what is to be searched, open the model, take its fingerprint,
  * search. What is searched is opened once, for any number of models.
  *
- * Whole tensors are hashed, to tell a copy, when that costs little or when it was asked for.
+ * Whole tensors are hashed, to tell a copy, when one is likely and that costs little, or when it
+ * was asked for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +185,7 @@ static weir_code open_model(weir_trace *trace, opened *it, const weir_tracer *tr
     if (options->keep_ranges) {
         WEIR_TRY(trace_ranges_keep(it->model, err));
     }
-    if (wants_payload_id(tracer, it->model)) {
+    if (options->digest || (options->keep_ranges && wants_payload_id(tracer, it->model))) {
         WEIR_TRY(model_payload_id(trace->payload_id, it->model, options->callbacks, err));
     }
     return sketch_model(&trace->sketch, &trace->cost, tracer, it->model, err);
@@ -201,12 +202,25 @@ static weir_code open_fingerprint(weir_trace *trace, const char *path, weir_erro
     return fingerprint_read(&trace->sketch, path, err);
 }
 
+/* Only where a copy is likely are all bytes read. */
+static weir_code tell_copies(weir_trace *trace, const weir_tracer *tracer, const weir_model *model,
+                             weir_error *err) {
+    if (!model || trace->payload_id[0] || !trace_may_be_copy(trace) ||
+        !wants_payload_id(tracer, model)) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(model_payload_id(trace->payload_id, model, tracer->options.callbacks, err));
+    trace_tell_copies(trace);
+    return WEIR_OK;
+}
+
 static weir_code search(weir_trace *trace, const weir_tracer *tracer, const weir_model *model,
                         weir_error *err) {
     const weir_trace_options *const options = &tracer->options;
     const fingerprint_options how = {.jobs = options->jobs, .callbacks = options->callbacks};
     memcpy(trace->index_id, tracer->index_id, sizeof trace->index_id);
     WEIR_TRY(trace_search(trace, tracer->libraries, tracer->library_count, &how, err));
+    WEIR_TRY(tell_copies(trace, tracer, model, err));
     WEIR_TRY(trace_use_weights(trace, model, options, err));
     return options->keep_ranges && model ? trace_ranges_note(trace, model, options->callbacks, err)
                                          : WEIR_OK;

@@ -121,12 +121,11 @@ static weir_code keep_candidate(searching *run, const library_entry *entry, link
         .id = entry->id, .share = (double)NAN, .share_low = (double)NAN, .share_high = (double)NAN};
     WEIR_TRY(keep_text(&found.name, &trace->memory, entry->name, err));
     WEIR_TRY(keep_text(&found.location, &trace->memory, entry->location, err));
+    WEIR_TRY(keep_text(&found.payload_id, &trace->memory, entry->payload_id, err));
     found.sketch = fingerprint_copy(entry->sketch);
     if (!found.sketch) {
         return weir_fail_nomem(err);
     }
-    found.same_payload = trace->payload_id[0] && entry->payload_id &&
-                         strcmp(trace->payload_id, entry->payload_id) == 0;
     found.distance = distance_of(link, trace->sketch, found.sketch);
     found.link = *link;
     link->pairs = NULL;
@@ -275,12 +274,14 @@ static weir_code search_indexed(searching *run, const library *from, weir_error 
 
 /* --- the verdict --- */
 
-static void relate(trace_candidate *candidate, const fingerprint *mine) {
+static void relate(trace_candidate *candidate, const weir_trace *trace) {
+    candidate->same_payload = trace->payload_id[0] && candidate->payload_id &&
+                              strcmp(trace->payload_id, candidate->payload_id) == 0;
     if (candidate->same_payload) {
         candidate->relation = WEIR_RELATION_IDENTICAL;
         return;
     }
-    direction_decide(candidate, mine);
+    direction_decide(candidate, trace->sketch);
     candidate->relation =
         candidate->direction == TRACE_FROM ? WEIR_RELATION_DERIVED : WEIR_RELATION_RELATED;
 }
@@ -360,6 +361,25 @@ static weir_code exclude_blocks(weir_trace *trace, weir_error *err) {
     return WEIR_OK;
 }
 
+bool trace_may_be_copy(const weir_trace *trace) {
+    for (size_t i = 0; i < trace->candidate_count; i++) {
+        if (trace->candidates[i].payload_id && trace->candidates[i].link.same_numbers) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void trace_tell_copies(weir_trace *trace) {
+    for (size_t i = 0; i < trace->candidate_count; i++) {
+        relate(&trace->candidates[i], trace);
+    }
+    if (trace->candidate_count > 1) {
+        qsort(trace->candidates, trace->candidate_count, sizeof *trace->candidates, by_nearness);
+    }
+    trace->relation = overall(trace);
+}
+
 weir_code trace_search(weir_trace *trace, const library *libraries, size_t library_count,
                        const fingerprint_options *options, weir_error *err) {
     searching run = {.trace = trace, .options = options};
@@ -381,10 +401,7 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
         }
     }
     thin_candidates(trace);
-    for (size_t i = 0; i < trace->candidate_count; i++) {
-        relate(&trace->candidates[i], trace->sketch);
-    }
-    trace->relation = overall(trace);
+    trace_tell_copies(trace);
     return WEIR_OK;
 }
 

@@ -48,10 +48,11 @@ typedef struct trace_candidate {
     weir_relation relation; /**< IDENTICAL, DERIVED or RELATED */
     trace_direction direction;
     trace_why why;
-    weir_dtype grid;   /**< of TRACE_WHY_GRID and _IN_PART */
-    bool same_payload; /**< every tensor has the same bytes */
-    double distance;   /**< of the sums over numbers, relative; NaN in another basis */
-    bool is_parent;    /**< one of several that the model was put together from */
+    weir_dtype grid;        /**< of TRACE_WHY_GRID and _IN_PART */
+    const char *payload_id; /**< or NULL when its files were not read whole */
+    bool same_payload;      /**< every tensor has the same bytes */
+    double distance;        /**< of the sums over numbers, relative; NaN in another basis */
+    bool is_parent;         /**< one of several that the model was put together from */
     bool by_units; /**< found by matching all units of some layers, whatever their order: `units` */
     unit_map units;
     double share; /**< of the model, NaN when it is not known */
@@ -139,6 +140,13 @@ weir_code trace_search(weir_trace *trace, const library *libraries, size_t libra
  * tell the two apart.
  */
 bool trace_may_share_start(const trace_candidate *candidate);
+
+/** Whether a hash of all tensors would tell a copy: some candidate has one, and equal numbers
+ * wherever both were read. */
+bool trace_may_be_copy(const weir_trace *trace);
+
+/** Judge the candidates again, now that trace->payload_id is known. */
+void trace_tell_copies(weir_trace *trace);
 
 /**
  * Make a suspect a candidate by what matching its units showed; nothing when that is no link. The
