@@ -111,7 +111,6 @@ def test_a_shared_start_is_never_called_descent(traced: Judged) -> None:
     assert {one["reason"] for one in twins} == {"shared_initialisation_possible"}
 
 
-@pytest.mark.xfail(strict=True, reason="equal units are left out of the test but counted in its power")
 def test_what_holds_nothing_to_compare_is_not_decided(traced: Judged) -> None:
     empty = [one for one in everything(traced) if one["link"] == "undecidable"]
 
