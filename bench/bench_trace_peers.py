@@ -72,7 +72,8 @@ def by_kit(python: str, kit: Path, model: Path, base: Path, runs: int) -> Answer
     environment = {"PYTHONPATH": str(kit / "src"), "HF_HUB_OFFLINE": "1"}
     done = [measured(command, environment) for _ in range(runs)]
     if done[-1].status:
-        return {"refused": done[-1].errors.strip().splitlines()[-1][:200], "linked": None}
+        said = done[-1].errors.strip().splitlines()[-1]
+        return {"refused": said.replace(f"{model.parent}/", "")[:200], "linked": None}
     for path in [*weights(base), *weights(model)]:
         leave_cache(path)
     measured(command, environment)

@@ -4,6 +4,9 @@
  * texts of their words, 16 digits a word, the first word first: bit i of a code is bit i % 64 of
  * word i / 64. Sums are float32 in as many digits as bring back the same float.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "evidence/result_json.h"
 #include "sketch/fingerprint.h"
 
@@ -107,16 +110,24 @@ static void write_block(json_writer *json, const sketch_block *block) {
     json_object_end(json);
 }
 
+static void write_short_hash(json_writer *json, const char *key, uint32_t hash) {
+    char text[9];
+    (void)snprintf(text, sizeof text, "%08" PRIx32, hash);
+    json_member_string(json, key, hash ? text : NULL);
+}
+
 static void write_grid(json_writer *json, const sketch_grid *grid) {
     json_object_begin(json);
     json_member_uint(json, "block", grid->block);
-    json_key(json, "hashes");
-    json_object_begin(json);
-    for (size_t i = 0; i < GRID_TYPES; i++) {
-        json_key(json, weir_dtype_name(grid_types[i]));
-        write_hash(json, grid->hashes[i]);
+    for (size_t role = 0; role < GRID_ROLES; role++) {
+        json_key(json, weir_role_name(grid_roles[role]));
+        json_object_begin(json);
+        write_short_hash(json, "own", grid->own[role]);
+        for (size_t i = 0; i < GRID_TYPES; i++) {
+            write_short_hash(json, weir_dtype_name(grid_types[i]), grid->hashes[role][i]);
+        }
+        json_object_end(json);
     }
-    json_object_end(json);
     json_object_end(json);
 }
 

@@ -18,7 +18,13 @@ const char *trace_direction_name(trace_direction direction) {
 }
 
 static const char *why_name(trace_why why) {
-    return why == TRACE_WHY_GRID ? "grid" : why == TRACE_WHY_DUPLICATES ? "duplicates" : NULL;
+    static const char *const names[] = {
+        [TRACE_WHY_NONE] = NULL,
+        [TRACE_WHY_GRID] = "grid",
+        [TRACE_WHY_GRID_IN_PART] = "grid_in_part",
+        [TRACE_WHY_DUPLICATES] = "duplicates",
+    };
+    return names[why];
 }
 
 static const char *reason_name(const trace_candidate *candidate) {
@@ -130,7 +136,9 @@ static void write_candidate(json_writer *json, const weir_trace *trace,
     json_member_string(json, "direction", trace_direction_name(candidate->direction));
     json_member_string(json, "direction_evidence", why_name(candidate->why));
     json_member_string(json, "grid",
-                       candidate->why == TRACE_WHY_GRID ? weir_dtype_name(candidate->grid) : NULL);
+                       candidate->why == TRACE_WHY_GRID || candidate->why == TRACE_WHY_GRID_IN_PART
+                           ? weir_dtype_name(candidate->grid)
+                           : NULL);
     json_member_double(json, "log10_p", candidate->link.log10_p);
     json_member_string(json, "null", candidate->by_units ? "calibrated" : "exact");
     json_member_string(json, "null_text", candidate->by_units ? calibrated_null : trace_exact_null);

@@ -30,6 +30,9 @@ static void describe_link(text_buffer *text, const weir_trace *trace,
         text_buffer_format(text, "%s was made from %s", trace->name, nearest->name);
     } else if (nearest->direction == TRACE_TO) {
         text_buffer_format(text, "%s was made from %s", nearest->name, trace->name);
+    } else if (nearest->why == TRACE_WHY_GRID_IN_PART) {
+        text_buffer_format(text, "%s was made from %s or from a close relative of it", trace->name,
+                           nearest->name);
     } else if (nearest->link.same_numbers) {
         text_buffer_format(text, "%s holds the same numbers as %s wherever it was read",
                            trace->name, nearest->name);
@@ -124,8 +127,15 @@ static void describe_verdict(text_buffer *text, const weir_trace *trace) {
 static void describe_why(text_buffer *text, const trace_candidate *candidate) {
     const char *const whose = candidate->direction == TRACE_FROM ? "its" : "this model's";
     if (candidate->why == TRACE_WHY_GRID) {
-        text_buffer_format(text, "; every block that was read holds %s numbers rounded to %s",
+        text_buffer_format(text,
+                           "; every projection that was compared holds %s numbers rounded to %s",
                            whose, weir_dtype_name(candidate->grid));
+    } else if (candidate->why == TRACE_WHY_GRID_IN_PART) {
+        text_buffer_format(
+            text,
+            "; some projections hold its numbers rounded to %s, others do not: made from it, or "
+            "from a relative that has the same ones",
+            weir_dtype_name(candidate->grid));
     } else if (candidate->why == TRACE_WHY_DUPLICATES) {
         text_buffer_format(text, "; several layers here are copies of one of its layers");
     } else if (candidate->link.same_numbers && !candidate->same_payload) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sketch/direction.h"
 
-/* What the hashed blocks of `from` say about `to` being `from` stored as one type. */
-typedef struct rounding {
-    size_t explained; /* blocks of `to` that are those of `from`, rounded or equal */
-    size_t rounded;   /* of these, not equal */
-    size_t refuted;   /* other numbers */
-} rounding;
+/* How projections of one model stand to those of another, over the layers that both have hashed. */
+typedef struct comparison {
+    size_t equal;
+    size_t rounded; /* the child's are the parent's, as a type holds them */
+    size_t different;
+    size_t type; /* of the last rounded one */
+} comparison;
 
 static const sketch_grid *grid_of(const fingerprint *from, size_t block) {
     for (size_t i = 0; i < from->grid_count; i++) {
@@ -17,42 +18,38 @@ static const sketch_grid *grid_of(const fingerprint *from, size_t block) {
     return NULL;
 }
 
-static void add_block(rounding *sum, const fingerprint *from, size_t from_block,
-                      const sketch_block *to, size_t type) {
-    const sketch_grid *const grid = grid_of(from, from_block);
-    if (!grid || to->values_hash == 0) {
+static void compare_role(comparison *sum, const sketch_grid *parent, const sketch_grid *child,
+                         size_t role) {
+    if (parent->own[role] == 0 && child->own[role] == 0) {
         return;
     }
-    const bool is_equal = from->blocks[from_block].values_hash == to->values_hash;
-    if (is_equal || grid->hashes[type] == to->values_hash) {
-        sum->explained++;
-        sum->rounded += !is_equal;
-    } else {
-        sum->refuted++;
+    if (parent->own[role] == child->own[role]) {
+        sum->equal++;
+        return;
     }
+    for (size_t type = 0; type < GRID_TYPES && child->own[role] != 0; type++) {
+        if (parent->hashes[role][type] == child->own[role]) {
+            sum->rounded++;
+            sum->type = type;
+            return;
+        }
+    }
+    sum->different++;
 }
 
-/* The type in which one side holds the other's numbers, GRID_TYPES when in none. `mine_is_child`:
- * mine is looked at as the rounded one. */
-static size_t find_grid(const trace_candidate *candidate, const fingerprint *mine,
-                        bool mine_is_child) {
-    const link_result *const link = &candidate->link;
-    for (size_t type = 0; type < GRID_TYPES; type++) {
-        rounding sum = {0};
-        for (size_t i = 0; i < link->pair_count; i++) {
-            const size_t my_block = link->pairs[i].mine;
-            const size_t their_block = link->pairs[i].theirs;
-            if (mine_is_child) {
-                add_block(&sum, candidate->sketch, their_block, &mine->blocks[my_block], type);
-            } else {
-                add_block(&sum, mine, my_block, &candidate->sketch->blocks[their_block], type);
-            }
-        }
-        if (sum.rounded > 0 && sum.refuted == 0) {
-            return type;
+static comparison compare_grids(const trace_candidate *candidate, const fingerprint *mine,
+                                bool mine_is_child) {
+    comparison sum = {0};
+    for (size_t i = 0; i < candidate->link.pair_count; i++) {
+        const sketch_grid *const my_grid = grid_of(mine, candidate->link.pairs[i].mine);
+        const sketch_grid *const their_grid =
+            grid_of(candidate->sketch, candidate->link.pairs[i].theirs);
+        for (size_t role = 0; my_grid && their_grid && role < GRID_ROLES; role++) {
+            compare_role(&sum, mine_is_child ? their_grid : my_grid,
+                         mine_is_child ? my_grid : their_grid, role);
         }
     }
-    return GRID_TYPES;
+    return sum;
 }
 
 /* --- duplicates --- */
@@ -93,19 +90,28 @@ static void count_both(const trace_candidate *candidate, const fingerprint *mine
     *their_copies = count_copies(candidate->sketch, their_blocks, their_count);
 }
 
+static bool is_rounded(const comparison *sum) {
+    return sum->rounded > 0 && sum->different == 0;
+}
+
 void direction_decide(trace_candidate *candidate, const fingerprint *mine) {
-    const size_t from = find_grid(candidate, mine, /* mine_is_child= */ true);
-    const size_t to = find_grid(candidate, mine, /* mine_is_child= */ false);
+    const comparison from = compare_grids(candidate, mine, /* mine_is_child= */ true);
+    const comparison to = compare_grids(candidate, mine, /* mine_is_child= */ false);
     candidate->direction = TRACE_DIRECTION_UNKNOWN;
     candidate->why = TRACE_WHY_NONE;
-    if ((from < GRID_TYPES) != (to < GRID_TYPES)) {
-        candidate->direction = from < GRID_TYPES ? TRACE_FROM : TRACE_TO;
+    if (is_rounded(&from) != is_rounded(&to)) {
+        candidate->direction = is_rounded(&from) ? TRACE_FROM : TRACE_TO;
         candidate->why = TRACE_WHY_GRID;
-        candidate->grid = grid_types[from < GRID_TYPES ? from : to];
+        candidate->grid = grid_types[is_rounded(&from) ? from.type : to.type];
         return;
     }
-    if (candidate->link.codes != LINK_UNIT_CODES || from < GRID_TYPES ||
-        candidate->link.equal_blocks == 0) {
+    if (from.rounded > 0 && to.rounded == 0) {
+        candidate->why = TRACE_WHY_GRID_IN_PART;
+        candidate->grid = grid_types[from.type];
+        return;
+    }
+    if (candidate->link.codes != LINK_UNIT_CODES || from.equal == 0 ||
+        from.different + from.rounded > 0) {
         return; /* copies of a relative's layer look alike: only the very numbers name this one */
     }
     size_t my_copies = 0;

@@ -32,14 +32,18 @@ const weir_dtype grid_types[GRID_TYPES] = {
     WEIR_DTYPE_Q4_1, WEIR_DTYPE_Q5_0, WEIR_DTYPE_Q5_1, WEIR_DTYPE_MXFP4,
 };
 
+const weir_role grid_roles[GRID_ROLES] = {
+    WEIR_ROLE_Q,    WEIR_ROLE_K,  WEIR_ROLE_V,    WEIR_ROLE_O,
+    WEIR_ROLE_GATE, WEIR_ROLE_UP, WEIR_ROLE_DOWN,
+};
+
 /* What one thread works with. Zero-initialise; release with worker_release(). */
 typedef struct worker {
-    float *up;             /* [BLOCK_UNITS, cols] as stored */
-    float *gate;           /* the same of gate */
-    float *work;           /* normalised, centred */
-    float *norm;           /* [cols] */
-    float *project;        /* scratch of unit_project */
-    unsigned char *stored; /* rows encoded as a grid type */
+    float *up;      /* [BLOCK_UNITS, cols] as stored */
+    float *gate;    /* the same of gate */
+    float *work;    /* normalised, centred */
+    float *norm;    /* [cols] */
+    float *project; /* scratch of unit_project */
     digest *hash;
     view_scratch view;
 } worker;
@@ -63,7 +67,6 @@ static void worker_release(worker *own) {
     free(own->work);
     free(own->norm);
     free(own->project);
-    free(own->stored);
     digest_free(own->hash);
     view_scratch_release(&own->view);
 }
@@ -79,8 +82,7 @@ static weir_code worker_init(worker *own, size_t cols_max, weir_error *err) {
     own->work = checked_alloc(BLOCK_UNITS, row_bytes);
     own->norm = checked_alloc(1, row_bytes);
     own->project = checked_alloc(unit_scratch_floats(cols_max), sizeof(float));
-    own->stored = checked_alloc(BLOCK_UNITS, row_bytes);
-    if (!own->up || !own->gate || !own->work || !own->norm || !own->project || !own->stored) {
+    if (!own->up || !own->gate || !own->work || !own->norm || !own->project) {
         return weir_fail_nomem(err);
     }
     return digest_new(&own->hash, err);
@@ -244,16 +246,89 @@ static weir_code code_block(worker *own, const making *run, sketch_block *block,
     return WEIR_OK;
 }
 
-/* Hashes of the rows of up as other types hold them; they are still in own->up. */
-static void hash_grid(worker *own, sketch_grid *grid, size_t cols) {
-    const size_t count = BLOCK_UNITS * cols;
+/* The role among grid_roles that a projection has, GRID_ROLES for others. */
+static size_t grid_role_of(weir_role role) {
+    static const struct {
+        weir_role of;
+        weir_role as;
+    } experts[] = {
+        {WEIR_ROLE_EXPERT_GATE, WEIR_ROLE_GATE},    {WEIR_ROLE_EXPERT_UP, WEIR_ROLE_UP},
+        {WEIR_ROLE_EXPERT_DOWN, WEIR_ROLE_DOWN},    {WEIR_ROLE_SHARED_EXPERT_GATE, WEIR_ROLE_GATE},
+        {WEIR_ROLE_SHARED_EXPERT_UP, WEIR_ROLE_UP}, {WEIR_ROLE_SHARED_EXPERT_DOWN, WEIR_ROLE_DOWN},
+    };
+    for (size_t i = 0; i < sizeof experts / sizeof *experts; i++) {
+        role = experts[i].of == role ? experts[i].as : role;
+    }
+    size_t index = 0;
+    while (index < GRID_ROLES && grid_roles[index] != role) {
+        index++;
+    }
+    return index;
+}
+
+static bool is_shared_expert(weir_role role) {
+    return role == WEIR_ROLE_SHARED_EXPERT_GATE || role == WEIR_ROLE_SHARED_EXPERT_UP ||
+           role == WEIR_ROLE_SHARED_EXPERT_DOWN;
+}
+
+/* Attention is the layer's; a feed-forward's projection has to be of the block's expert. */
+static bool is_of_block(const weir_tensor *tensor, size_t role, const sketch_block *block) {
+    const bool is_attention = grid_roles[role] != WEIR_ROLE_GATE &&
+                              grid_roles[role] != WEIR_ROLE_UP &&
+                              grid_roles[role] != WEIR_ROLE_DOWN;
+    const int32_t expert = is_shared_expert(tensor->role) ? EXPERT_SHARED
+                           : tensor->expert >= 0          ? tensor->expert
+                                                          : EXPERT_NONE;
+    return tensor->layer == block->layer && (is_attention || expert == block->expert);
+}
+
+static bool is_hashable(const weir_tensor *tensor) {
+    return !tensor->is_bias && tensor->rows >= GRID_ROWS && tensor->cols > 1 &&
+           tensor->cols <= UNIT_COLS_MAX && convert_can_read(tensor->dtype) &&
+           tensor->cols % weir_dtype_get(tensor->dtype)->block_elements == 0;
+}
+
+static uint32_t short_hash(digest *hash, const float *values, size_t count) {
+    const uint32_t head = (uint32_t)hash_values(hash, values, count);
+    return head ? head : 1;
+}
+
+/* One projection as it is, and as each type would hold it. */
+static weir_code hash_projection(worker *own, sketch_grid *grid, size_t role,
+                                 const tensor_view *view, weir_error *err) {
+    const size_t cols = (size_t)view->base.cols;
+    const size_t count = GRID_ROWS * cols;
+    WEIR_CLEANUP(free) float *rows = checked_alloc(count, 2 * sizeof *rows);
+    WEIR_CLEANUP(free) unsigned char *stored = checked_alloc(count, sizeof *rows);
+    if (!rows || !stored) {
+        return weir_fail_nomem(err);
+    }
+    const weir_code code = tensor_view_read(view, 0, GRID_ROWS, rows, &own->view, err);
+    if (code != WEIR_OK) {
+        return code == WEIR_ERR_UNSUPPORTED || code == WEIR_ERR_FORMAT ? WEIR_OK : code;
+    }
+    grid->own[role] = short_hash(own->hash, rows, count);
     for (size_t i = 0; i < GRID_TYPES; i++) {
         if (cols % weir_dtype_get(grid_types[i])->block_elements == 0) {
-            convert_from_f32(own->stored, grid_types[i], own->up, count);
-            convert_to_f32(own->work, grid_types[i], own->stored, count);
-            grid->hashes[i] = hash_values(own->hash, own->work, count);
+            convert_from_f32(stored, grid_types[i], rows, count);
+            convert_to_f32(rows + count, grid_types[i], stored, count);
+            grid->hashes[role][i] = short_hash(own->hash, rows + count, count);
         }
     }
+    return WEIR_OK;
+}
+
+static weir_code hash_grid(worker *own, const making *run, sketch_grid *grid, weir_error *err) {
+    const sketch_block *const block = &run->sketch->blocks[grid->block];
+    for (size_t i = 0; i < weir_model_tensor_count(run->model); i++) {
+        const tensor_view *const view = model_view(run->model, i);
+        const size_t role = grid_role_of(view->base.role);
+        if (role < GRID_ROLES && grid->own[role] == 0 && is_hashable(&view->base) &&
+            is_of_block(&view->base, role, block)) {
+            WEIR_TRY(hash_projection(own, grid, role, view, err));
+        }
+    }
+    return WEIR_OK;
 }
 
 static weir_code make_block(worker *own, making *run, size_t index, weir_error *err) {
@@ -267,7 +342,7 @@ static weir_code make_block(worker *own, making *run, size_t index, weir_error *
     WEIR_TRY(code);
     for (size_t i = 0; i < run->sketch->grid_count; i++) {
         if (run->sketch->grids[i].block == index) {
-            hash_grid(own, &run->sketch->grids[i], (size_t)views->up->base.cols);
+            WEIR_TRY(hash_grid(own, run, &run->sketch->grids[i], err));
         }
     }
     return WEIR_OK;

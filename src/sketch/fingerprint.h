@@ -41,7 +41,9 @@ enum {
     PROJECTION_COUNT = 32,
     GRAM_TOKENS = 64,
     GRAM_WORDS = 32, /* 64 x 63 / 2 = 2016 bits */
-    GRID_BLOCKS = 4,
+    GRID_BLOCKS = 3,
+    GRID_ROWS = 4,
+    GRID_ROLES = 7,
     GRID_TYPES = 8,
     TOKENIZER_HASHES = 32,
 };
@@ -70,10 +72,19 @@ typedef struct sketch_block {
 /** The types in which a block is hashed. */
 extern const weir_dtype grid_types[GRID_TYPES];
 
-/** Hashes of what a block becomes when it is stored as each of the types of grid_types. */
+/** The projections of a layer whose first GRID_ROWS rows are hashed: q, k, v, o, gate, up, down;
+ * those of experts with the block's. */
+extern const weir_role grid_roles[GRID_ROLES];
+
+/**
+ * Hashes of a layer's projections as they are, and as they would be once stored in each of
+ * grid_types: what says that one model is another, rounded. More than the feed-forward, because
+ * fine-tuning often leaves it alone.
+ */
 typedef struct sketch_grid {
-    uint32_t block;              /**< index into blocks */
-    uint64_t hashes[GRID_TYPES]; /**< 0 where the type does not divide the width */
+    uint32_t block;                          /**< index into blocks */
+    uint32_t own[GRID_ROLES];                /**< 0: not there, or not read */
+    uint32_t hashes[GRID_ROLES][GRID_TYPES]; /**< 0: the type does not divide the width */
 } sketch_grid;
 
 typedef struct fingerprint {

@@ -13,7 +13,8 @@
  *     8   hash of the merges
  *     256 MinHash of the token strings, 32 x 8
  *     --- if has tokens: 256 tags, 256 bytes of Gram signs
- *     --- for each grid: 4 block, 8 x 8 hashes
+ *     --- for each grid: 4 block, 7 x 4 hashes of projections as they are, 7 x 8 x 4 as types hold
+ * them
  *     --- for each block, sorted by layer and expert:
  *     4   layer      4 expert       2 valid units
  *     1   flags: 1 has gate, 2 has tokens, 4 is sorted      1 zero
@@ -36,7 +37,7 @@ static const char magic[8] = "WEIRFP\r\n";
 enum {
     HEAD_BYTES = 8 + 4 * 4 + 8 + 6 * 4 + 32 + 8 + TOKENIZER_HASHES * 8,
     TOKEN_BYTES = TOKEN_PICKS + GRAM_WORDS * 8,
-    GRID_BYTES = 4 + GRID_TYPES * 8,
+    GRID_BYTES = 4 + GRID_ROLES * 4 * (1 + GRID_TYPES),
     BLOCK_BYTES_MAX = 12 + 8 + PROFILE_COUNT * 4 + PROJECTION_COUNT * 4 +
                       BLOCK_UNITS * 8 * (2 * UNIT_CODE_WORDS + TOKEN_CODE_WORDS),
     FLAG_TOKENS = 1,
@@ -56,6 +57,12 @@ static void put(uint8_t **to, uint64_t number, size_t bytes) {
 static void put_words(uint8_t **to, const uint64_t *words, size_t count) {
     for (size_t i = 0; i < count; i++) {
         put(to, words[i], 8);
+    }
+}
+
+static void put_shorts(uint8_t **to, const uint32_t *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        put(to, values[i], 4);
     }
 }
 
@@ -94,7 +101,8 @@ static void put_head(uint8_t **to, const fingerprint *from) {
     }
     for (size_t i = 0; i < from->grid_count; i++) {
         put(to, from->grids[i].block, 4);
-        put_words(to, from->grids[i].hashes, GRID_TYPES);
+        put_shorts(to, from->grids[i].own, GRID_ROLES);
+        put_shorts(to, from->grids[i].hashes[0], GRID_ROLES * GRID_TYPES);
     }
 }
 
@@ -158,6 +166,14 @@ static weir_code get_words(uint64_t *out, byte_reader *from, size_t count, const
     return WEIR_OK;
 }
 
+static weir_code get_shorts(uint32_t *out, byte_reader *from, size_t count, const char *what,
+                            weir_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        WEIR_TRY(byte_reader_u32(&out[i], from, what, err));
+    }
+    return WEIR_OK;
+}
+
 static weir_code get_floats(float *out, byte_reader *from, size_t count, const char *what,
                             weir_error *err) {
     for (size_t i = 0; i < count; i++) {
@@ -199,7 +215,7 @@ static weir_code get_head(fingerprint *out, byte_reader *from, weir_error *err) 
     uint32_t flags = 0;
     WEIR_TRY(get_magic(from, err));
     WEIR_TRY(get_count(&block_count, from, BLOCK_COUNT_MAX, "at most 2048 blocks", err));
-    WEIR_TRY(get_count(&out->grid_count, from, GRID_BLOCKS, "at most 4 grids", err));
+    WEIR_TRY(get_count(&out->grid_count, from, GRID_BLOCKS, "at most 3 grids", err));
     WEIR_TRY(get_count(&flags, from, FLAG_TOKENS, "known flags", err));
     out->block_count = block_count;
     out->has_tokens = flags & FLAG_TOKENS;
@@ -219,7 +235,9 @@ static weir_code get_head(fingerprint *out, byte_reader *from, weir_error *err) 
     }
     for (size_t i = 0; i < out->grid_count; i++) {
         WEIR_TRY(byte_reader_u32(&out->grids[i].block, from, "a grid's block", err));
-        WEIR_TRY(get_words(out->grids[i].hashes, from, GRID_TYPES, "hashes of a grid", err));
+        WEIR_TRY(get_shorts(out->grids[i].own, from, GRID_ROLES, "hashes of a grid", err));
+        WEIR_TRY(get_shorts(out->grids[i].hashes[0], from, GRID_ROLES * GRID_TYPES,
+                            "hashes of a grid", err));
         if (out->grids[i].block >= block_count) {
             return refuse(from, "a grid of a block that is there", out->grids[i].block, err);
         }

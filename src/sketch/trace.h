@@ -34,8 +34,9 @@ typedef enum trace_direction {
 
 typedef enum trace_why {
     TRACE_WHY_NONE,
-    TRACE_WHY_GRID,       /**< one side's numbers are the other's, rounded to a type */
-    TRACE_WHY_DUPLICATES, /**< one side holds copies of a layer that the other has once */
+    TRACE_WHY_GRID,         /**< one side's numbers are the other's, rounded to a type */
+    TRACE_WHY_GRID_IN_PART, /**< so in some projections only: direction unknown */
+    TRACE_WHY_DUPLICATES,   /**< one side holds copies of a layer that the other has once */
 } trace_why;
 
 typedef struct trace_candidate {
@@ -47,7 +48,7 @@ typedef struct trace_candidate {
     weir_relation relation; /**< IDENTICAL, DERIVED or RELATED */
     trace_direction direction;
     trace_why why;
-    weir_dtype grid;   /**< of TRACE_WHY_GRID */
+    weir_dtype grid;   /**< of TRACE_WHY_GRID and _IN_PART */
     bool same_payload; /**< every tensor has the same bytes */
     double distance;   /**< of the sums over numbers, relative; NaN in another basis */
     bool is_parent;    /**< one of several that the model was put together from */

@@ -208,7 +208,14 @@ static void a_rounded_child_has_the_hash_that_was_foretold(void **state) {
         type++;
     }
     assert_int_equal(of_parent->grids[0].block, 0);
-    assert_true(of_parent->grids[0].hashes[type] == of_child->blocks[0].values_hash);
+    size_t as_up = 0;
+    while (grid_roles[as_up] != WEIR_ROLE_UP) {
+        as_up++;
+    }
+    assert_true(of_parent->grids[0].hashes[as_up][type] == of_child->grids[0].own[as_up]);
+    assert_true(of_parent->grids[0].own[as_up] != of_child->grids[0].own[as_up]);
+    assert_true(of_parent->grids[0].own[as_up - 1] == of_child->grids[0].own[as_up - 1]); /* gate */
+    assert_int_equal(of_child->grids[0].own[0], 0); /* it has no q */
     assert_true(of_parent->blocks[0].values_hash != of_child->blocks[0].values_hash);
     assert_true(of_parent->blocks[1].values_hash == of_child->blocks[1].values_hash);
     fingerprint_free(of_parent);
