@@ -3,6 +3,8 @@
 
 usage: judge.py TRUTH.json WEIR LINK_PAIRS RESULT.json [TABLE.md]
 
+What was said of each model alone goes to RESULT.models.json.
+
 What counts as right is said in judgement.py. Rates have exact 95% intervals (Clopper and Pearson).
 """
 
@@ -95,7 +97,8 @@ def judge(truth_path: Path, program: Path, link_pairs: Path) -> Model:
 def main() -> None:
     truth, program, link_pairs, result = (Path(word) for word in sys.argv[1:5])
     judged = judge(truth, program, link_pairs)
-    result.write_text(json.dumps(judged, indent=1))
+    result.with_suffix(".models.json").write_text(json.dumps(judged.pop("models"), indent=1))
+    result.write_text(json.dumps(judged, indent=1) + "\n")
     if len(sys.argv) > 5:
         write_table(Path(sys.argv[5]), judged)
 

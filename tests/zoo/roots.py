@@ -65,15 +65,17 @@ def roots_folder(mini: bool) -> Path:
 
 def planned(mini: bool) -> list[Root]:
     roots = []
-    for family in FAMILIES:
+    for place, family in enumerate(FAMILIES):
+        # Families of the large zoo share their seeds; the small one has too few pairs to lose any.
+        first = 100 * place if mini else 0
         count = MINI.get(family.name, 0) if mini else family.seeds
         other = "code" if family.text == "prose" else "prose"
         twins, untrained = (0, 0) if not count else (1, 1) if mini else (TWIN_SEEDS, RANDOM_SEEDS)
         if mini and family.name != "llama":
             twins = untrained = 0
-        roots += [Root(f"{family.name}-{seed}", family.name, "trained", seed, family.text)
+        roots += [Root(f"{family.name}-{seed}", family.name, "trained", first + seed, family.text)
                   for seed in range(count)]
-        roots += [Root(f"{family.name}-{seed}-twin", family.name, "twin", seed, other)
+        roots += [Root(f"{family.name}-{seed}-twin", family.name, "twin", first + seed, other)
                   for seed in range(twins)]
         roots += [Root(f"{family.name}-random-{seed}", family.name, "random",
                        FIRST_RANDOM_SEED + seed, "") for seed in range(untrained)]

@@ -81,7 +81,8 @@ def judge_pairs(program: Path, truth: Truth) -> dict[str, Any]:
         "same_family": same,
         "untrained_roots": count_false(found, models, untrained, origins),
         "all_models": count_false(found, models, list(range(len(models))), origins),
-        "bytes": {models[i]["id"]: sizes for i, sizes in found.read.items()},
+        "bytes_of_real_model": {models[i]["id"]: sizes for i, sizes in found.read.items()
+                                if models[i].get("case") == "real" or models[i].get("kind") == "real"},
     }
     kinds = set(trained)
     for codes, blocks in found.blocks.items():
