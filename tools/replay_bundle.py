@@ -91,7 +91,7 @@ def decode(data: bytes) -> Fingerprint:
     if flags & 1:
         tags = cursor.take(256)
         cursor.take(256)  # Gram signs
-    cursor.take(grid_count * (4 + 7 * 4 + 7 * 8 * 4))
+    cursor.take(grid_count * (4 + 9 * 4 + 9 * 8 * 4))
     out = Fingerprint(hidden, feed_forward, tags)
     for _ in range(block_count):
         layer, expert = struct.unpack("<ii", cursor.take(8))

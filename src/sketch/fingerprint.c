@@ -33,8 +33,15 @@ const weir_dtype grid_types[GRID_TYPES] = {
 };
 
 const weir_role grid_roles[GRID_ROLES] = {
-    WEIR_ROLE_Q,    WEIR_ROLE_K,  WEIR_ROLE_V,    WEIR_ROLE_O,
-    WEIR_ROLE_GATE, WEIR_ROLE_UP, WEIR_ROLE_DOWN,
+    WEIR_ROLE_Q,
+    WEIR_ROLE_K,
+    WEIR_ROLE_V,
+    WEIR_ROLE_O,
+    WEIR_ROLE_GATE,
+    WEIR_ROLE_UP,
+    WEIR_ROLE_DOWN,
+    WEIR_ROLE_ATTENTION_NORM,
+    WEIR_ROLE_FEED_FORWARD_NORM,
 };
 
 /* What one thread works with. Zero-initialise; release with worker_release(). */
@@ -271,19 +278,19 @@ static bool is_shared_expert(weir_role role) {
            role == WEIR_ROLE_SHARED_EXPERT_DOWN;
 }
 
-/* Attention is the layer's; a feed-forward's projection has to be of the block's expert. */
+/* Attention and norms are the layer's; a feed-forward's projection has to be of the block's expert.
+ */
 static bool is_of_block(const weir_tensor *tensor, size_t role, const sketch_block *block) {
-    const bool is_attention = grid_roles[role] != WEIR_ROLE_GATE &&
-                              grid_roles[role] != WEIR_ROLE_UP &&
-                              grid_roles[role] != WEIR_ROLE_DOWN;
+    const bool is_of_layer = grid_roles[role] != WEIR_ROLE_GATE &&
+                             grid_roles[role] != WEIR_ROLE_UP && grid_roles[role] != WEIR_ROLE_DOWN;
     const int32_t expert = is_shared_expert(tensor->role) ? EXPERT_SHARED
                            : tensor->expert >= 0          ? tensor->expert
                                                           : EXPERT_NONE;
-    return tensor->layer == block->layer && (is_attention || expert == block->expert);
+    return tensor->layer == block->layer && (is_of_layer || expert == block->expert);
 }
 
 static bool is_hashable(const weir_tensor *tensor) {
-    return !tensor->is_bias && tensor->rows >= GRID_ROWS && tensor->cols > 1 &&
+    return !tensor->is_bias && tensor->rows >= 1 && tensor->cols > 1 &&
            tensor->cols <= UNIT_COLS_MAX && convert_can_read(tensor->dtype) &&
            tensor->cols % weir_dtype_get(tensor->dtype)->block_elements == 0;
 }
@@ -297,13 +304,14 @@ static uint32_t short_hash(digest *hash, const float *values, size_t count) {
 static weir_code hash_projection(worker *own, sketch_grid *grid, size_t role,
                                  const tensor_view *view, weir_error *err) {
     const size_t cols = (size_t)view->base.cols;
-    const size_t count = GRID_ROWS * cols;
+    const size_t row_count = view->base.rows < GRID_ROWS ? (size_t)view->base.rows : GRID_ROWS;
+    const size_t count = row_count * cols;
     WEIR_CLEANUP(free) float *rows = checked_alloc(count, 2 * sizeof *rows);
     WEIR_CLEANUP(free) unsigned char *stored = checked_alloc(count, sizeof *rows);
     if (!rows || !stored) {
         return weir_fail_nomem(err);
     }
-    const weir_code code = tensor_view_read(view, 0, GRID_ROWS, rows, &own->view, err);
+    const weir_code code = tensor_view_read(view, 0, row_count, rows, &own->view, err);
     if (code != WEIR_OK) {
         return code == WEIR_ERR_UNSUPPORTED || code == WEIR_ERR_FORMAT ? WEIR_OK : code;
     }

@@ -43,7 +43,7 @@ enum {
     GRAM_WORDS = 32, /* 64 x 63 / 2 = 2016 bits */
     GRID_BLOCKS = 3,
     GRID_ROWS = 4,
-    GRID_ROLES = 7,
+    GRID_ROLES = 9,
     GRID_TYPES = 8,
     TOKENIZER_HASHES = 32,
 };

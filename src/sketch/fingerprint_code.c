@@ -13,7 +13,7 @@
  *     8   hash of the merges
  *     256 MinHash of the token strings, 32 x 8
  *     --- if has tokens: 256 tags, 256 bytes of Gram signs
- *     --- for each grid: 4 block, 7 x 4 hashes of projections as they are, 7 x 8 x 4 as types hold
+ *     --- for each grid: 4 block, 9 x 4 hashes of projections as they are, 9 x 8 x 4 as types hold
  * them
  *     --- for each block, sorted by layer and expert:
  *     4   layer      4 expert       2 valid units

@@ -52,7 +52,7 @@ def test_every_trace_ends_with_an_answer(traced: Judged) -> None:
 def test_no_model_is_linked_to_a_stranger(traced: Judged) -> None:
     strangers = sum(one["strangers"] for one in everything(traced))
 
-    assert strangers > 1000
+    assert strangers > 500
     assert [(one["id"], one["false"]) for one in everything(traced) if one["false"]] == []
 
 
@@ -71,8 +71,6 @@ def test_changed_orders_and_bases_are_linked(traced: Judged) -> None:
     assert ids([one for one in asked if not one["found"]]) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a model with copied layers is called derived from a sibling that kept "
-                   "the feed-forward of that layer, number for number")
 def test_a_direction_that_is_given_is_right(traced: Judged) -> None:
     given = [one for one in everything(traced) if one["directions"]]
 
