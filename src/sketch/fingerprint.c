@@ -295,7 +295,15 @@ static bool is_hashable(const weir_tensor *tensor) {
            tensor->cols % weir_dtype_get(tensor->dtype)->block_elements == 0;
 }
 
+/* 0 for numbers that are all equal: many models round to ones. */
 static uint32_t short_hash(digest *hash, const float *values, size_t count) {
+    size_t equal = 1;
+    while (equal < count && !(values[equal] < values[0] || values[equal] > values[0])) {
+        equal++;
+    }
+    if (equal == count) {
+        return 0;
+    }
     const uint32_t head = (uint32_t)hash_values(hash, values, count);
     return head ? head : 1;
 }

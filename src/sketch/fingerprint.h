@@ -82,9 +82,10 @@ extern const weir_role grid_roles[GRID_ROLES];
  * fine-tuning often leaves it alone.
  */
 typedef struct sketch_grid {
-    uint32_t block;                          /**< index into blocks */
-    uint32_t own[GRID_ROLES];                /**< 0: not there, or not read */
-    uint32_t hashes[GRID_ROLES][GRID_TYPES]; /**< 0: the type does not divide the width */
+    uint32_t block;           /**< index into blocks */
+    uint32_t own[GRID_ROLES]; /**< 0: not there, not read, or all equal */
+    uint32_t hashes[GRID_ROLES]
+                   [GRID_TYPES]; /**< 0: the type does not fit the width, or makes all equal */
 } sketch_grid;
 
 typedef struct fingerprint {
