@@ -383,8 +383,8 @@ static bool is_whole(const weir_model *base) {
         if (view->base.layer >= 0 && is_matrix && !has_readable_rows(view)) {
             return false;
         }
-        if ((uint64_t)(view->base.layer + 1) > layers) {
-            layers = (uint64_t)(view->base.layer + 1);
+        if (view->base.layer >= 0 && (uint64_t)view->base.layer + 1 > layers) {
+            layers = (uint64_t)view->base.layer + 1;
         }
     }
     return layers > 0 && layers >= shape->layers && weir_model_has_known_roles(base);

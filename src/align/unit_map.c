@@ -175,7 +175,7 @@ static weir_code code_run(code_list *out, size_t *first, side *from, const coded
 static weir_code code_view(code_list *out, side *from, const coded_units *units,
                            const tensor_view *view, weir_error *err) {
     out->codes = checked_alloc(units->count, sizeof *out->codes);
-    out->usable = checked_alloc(units->count, sizeof *out->usable);
+    out->usable = calloc(units->count + 1, sizeof *out->usable);
     out->count = units->count;
     if (!out->codes || !out->usable) {
         return weir_fail_nomem(err);

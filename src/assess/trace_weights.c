@@ -34,6 +34,7 @@ static weir_code reopen(bool *is_open, reopened *out, const char *location,
 
 /* Rows of all sides; the model's own first. */
 typedef struct rows_at_hand {
+    bool are_read;
     block_rows mine;
     block_rows theirs[SHARES_CANDIDATES_MAX];
 } rows_at_hand;
@@ -63,9 +64,10 @@ static weir_code read_candidate(bool *is_read, block_rows *out, const shares_fra
 }
 
 /* Rows of the model and of every candidate of the frame, or of none. */
-static weir_code read_all(bool *are_read, rows_at_hand *rows, const weir_trace *trace,
-                          const shares_frame *frame, const weir_model *mine,
-                          const weir_trace_options *options, weir_error *err) {
+static weir_code read_all(rows_at_hand *rows, const weir_trace *trace, const shares_frame *frame,
+                          const weir_model *mine, const weir_trace_options *options,
+                          weir_error *err) {
+    bool *const are_read = &rows->are_read;
     *are_read = mine && frame->candidate_count >= 2 && frame->block_count > 0 &&
                 block_rows_read(&rows->mine, mine, trace->sketch, frame->blocks, frame->block_count,
                                 NULL) == WEIR_OK;
@@ -80,10 +82,9 @@ static weir_code solve_parents(weir_trace *trace, const weir_model *mine,
                                const weir_trace_options *options, weir_error *err) {
     WEIR_CLEANUP(shares_frame_release) shares_frame frame = {0};
     WEIR_CLEANUP(rows_at_hand_release) rows_at_hand rows = {0};
-    bool are_read = false;
     WEIR_TRY(shares_frame_make(&frame, trace, err));
-    WEIR_TRY(read_all(&are_read, &rows, trace, &frame, mine, options, err));
-    return shares_solve(trace, &frame, are_read ? &rows.mine : NULL, rows.theirs, err);
+    WEIR_TRY(read_all(&rows, trace, &frame, mine, options, err));
+    return shares_solve(trace, &frame, rows.are_read ? &rows.mine : NULL, rows.theirs, err);
 }
 
 /* --- a second look --- */

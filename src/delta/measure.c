@@ -226,12 +226,11 @@ void pair_job_classify(const pair_job *job) {
     } else {
         row->change = WEIR_CHANGE_UNKNOWN;
     }
-    if (job->model->packed) {
+    const bool is_block = kind == WEIR_DTYPE_KIND_BLOCK;
+    if (job->model->packed || (is_block && !convert_can_write(job->model_dtype))) {
         row->rounding_dd = (double)NAN;
-    } else if (kind != WEIR_DTYPE_KIND_BLOCK && row->rounding_dd == 0) {
+    } else if (!is_block && row->rounding_dd == 0) {
         row->rounding_dd = ulp_rounding_dd(row, job->model_dtype);
-    } else if (kind == WEIR_DTYPE_KIND_BLOCK && !convert_can_write(job->model_dtype)) {
-        row->rounding_dd = (double)NAN;
     }
 }
 

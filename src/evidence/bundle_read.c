@@ -126,8 +126,8 @@ static weir_code take_fingerprint(fingerprint **out, const reading *run, const j
         return weir_fail_nomem(err);
     }
     for (size_t i = 0; i < len; i++) {
-        bytes[i] =
-            (uint8_t)(hex_digit(value->text[2 * i]) << 4 | hex_digit(value->text[2 * i + 1]));
+        bytes[i] = (uint8_t)((unsigned)hex_digit(value->text[2 * i]) << 4 |
+                             (unsigned)hex_digit(value->text[2 * i + 1]));
     }
     weir_error inside = {0};
     const weir_code code = fingerprint_decode(out, bytes, len, "fingerprint", &inside);

@@ -163,13 +163,10 @@ static weir_code hash_tensor(digest *state, const checkpoint *files, const store
 }
 
 /* The canonical name of each stored tensor, of its first part where it is split and of the weight
- * where several make one; "" for unknown roles. malloc'ed, by index. */
+ * where several make one; NULL for unknown roles. malloc'ed, by index. */
 static const char **canonical_names(const weir_model *model) {
     const checkpoint *files = model_checkpoint(model);
-    const char **names = checked_alloc(files->tensors.count, sizeof *names);
-    for (size_t i = 0; names && i < files->tensors.count; i++) {
-        names[i] = "";
-    }
+    const char **names = calloc(files->tensors.count + 1, sizeof *names);
     for (size_t i = weir_model_tensor_count(model); names && i > 0; i--) {
         const tensor_view *view = model_view(model, i - 1);
         if (view->base.role != WEIR_ROLE_UNKNOWN) {
@@ -201,7 +198,7 @@ weir_code model_payload_id(char out[static DIGEST_TEXT_BYTES], const weir_model 
     }
     WEIR_TRY(digest_new(&state, err));
     for (size_t i = 0; i < files->tensors.count; i++) {
-        hash_head(state, &files->tensors.items[i], names[i]);
+        hash_head(state, &files->tensors.items[i], names[i] ? names[i] : "");
         WEIR_TRY(hash_tensor(state, files, &files->tensors.items[i], hashes + i * DIGEST_BYTES,
                              callbacks, err));
     }

@@ -102,7 +102,8 @@ int64_t gram_agreement(const int16_t *a, const int16_t *b, size_t n) {
     int64_t sum = 0;
     for (size_t i = 1; i < n; i++) {
         for (size_t j = 0; j < i; j++) {
-            sum += (int32_t)a[i * n + j] * (int32_t)b[i * n + j];
+            const int32_t product = a[i * n + j] * b[i * n + j];
+            sum += product;
         }
     }
     return sum;
@@ -132,7 +133,8 @@ static int64_t permuted_agreement(const int16_t *a, const int16_t *b, size_t n,
             moved[j] = row[order[j]];
         }
         for (size_t j = 0; j < i; j++) {
-            sum += (int32_t)moved[j] * (int32_t)with[j];
+            const int32_t product = moved[j] * with[j];
+            sum += product;
         }
     }
     return sum;

@@ -102,7 +102,7 @@ static void put_head(uint8_t **to, const fingerprint *from) {
     for (size_t i = 0; i < from->grid_count; i++) {
         put(to, from->grids[i].block, 4);
         put_shorts(to, from->grids[i].own, GRID_ROLES);
-        put_shorts(to, from->grids[i].hashes[0], GRID_ROLES * GRID_TYPES);
+        put_shorts(to, from->grids[i].hashes[0], (size_t)GRID_ROLES * GRID_TYPES);
     }
 }
 
@@ -118,12 +118,12 @@ static void put_block(uint8_t **to, const sketch_block *block) {
     put(to, block->values_hash, 8);
     put_floats(to, block->profile, PROFILE_COUNT);
     put_floats(to, block->projection, PROJECTION_COUNT);
-    put_words(to, block->up[0], BLOCK_UNITS * UNIT_CODE_WORDS);
+    put_words(to, block->up[0], (size_t)BLOCK_UNITS * UNIT_CODE_WORDS);
     if (block->has_gate) {
-        put_words(to, block->gate[0], BLOCK_UNITS * UNIT_CODE_WORDS);
+        put_words(to, block->gate[0], (size_t)BLOCK_UNITS * UNIT_CODE_WORDS);
     }
     if (block->has_tokens) {
-        put_words(to, block->token[0], BLOCK_UNITS * TOKEN_CODE_WORDS);
+        put_words(to, block->token[0], (size_t)BLOCK_UNITS * TOKEN_CODE_WORDS);
     }
 }
 
@@ -137,7 +137,7 @@ static weir_code hash_of(uint8_t out[static DIGEST_BYTES], const uint8_t *bytes,
 }
 
 weir_code fingerprint_encode(uint8_t **out, size_t *len, const fingerprint *from, weir_error *err) {
-    const size_t room = HEAD_BYTES + TOKEN_BYTES + GRID_BLOCKS * GRID_BYTES +
+    const size_t room = HEAD_BYTES + TOKEN_BYTES + (size_t)GRID_BLOCKS * GRID_BYTES +
                         from->block_count * BLOCK_BYTES_MAX + DIGEST_BYTES;
     WEIR_CLEANUP(free) uint8_t *bytes = malloc(room);
     if (!bytes) {
@@ -236,7 +236,7 @@ static weir_code get_head(fingerprint *out, byte_reader *from, weir_error *err) 
     for (size_t i = 0; i < out->grid_count; i++) {
         WEIR_TRY(byte_reader_u32(&out->grids[i].block, from, "a grid's block", err));
         WEIR_TRY(get_shorts(out->grids[i].own, from, GRID_ROLES, "hashes of a grid", err));
-        WEIR_TRY(get_shorts(out->grids[i].hashes[0], from, GRID_ROLES * GRID_TYPES,
+        WEIR_TRY(get_shorts(out->grids[i].hashes[0], from, (size_t)GRID_ROLES * GRID_TYPES,
                             "hashes of a grid", err));
         if (out->grids[i].block >= block_count) {
             return refuse(from, "a grid of a block that is there", out->grids[i].block, err);
@@ -279,14 +279,15 @@ static weir_code get_block(sketch_block *out, byte_reader *from, weir_error *err
     WEIR_TRY(byte_reader_u64(&out->values_hash, from, "a hash", err));
     WEIR_TRY(get_floats(out->profile, from, PROFILE_COUNT, "the profile", err));
     WEIR_TRY(get_floats(out->projection, from, PROJECTION_COUNT, "the sums", err));
-    WEIR_TRY(get_words(out->up[0], from, BLOCK_UNITS * UNIT_CODE_WORDS, "codes of up", err));
+    WEIR_TRY(
+        get_words(out->up[0], from, (size_t)BLOCK_UNITS * UNIT_CODE_WORDS, "codes of up", err));
     if (out->has_gate) {
-        WEIR_TRY(
-            get_words(out->gate[0], from, BLOCK_UNITS * UNIT_CODE_WORDS, "codes of gate", err));
+        WEIR_TRY(get_words(out->gate[0], from, (size_t)BLOCK_UNITS * UNIT_CODE_WORDS,
+                           "codes of gate", err));
     }
     if (out->has_tokens) {
-        WEIR_TRY(
-            get_words(out->token[0], from, BLOCK_UNITS * TOKEN_CODE_WORDS, "token codes", err));
+        WEIR_TRY(get_words(out->token[0], from, (size_t)BLOCK_UNITS * TOKEN_CODE_WORDS,
+                           "token codes", err));
     }
     return WEIR_OK;
 }

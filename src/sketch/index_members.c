@@ -109,8 +109,8 @@ static void offer_members(best_list *list, const family *in) {
         const uint32_t part = left < PIECE_MEMBERS ? left : PIECE_MEMBERS;
         const uint64_t first = (uint64_t)in->first_member + done;
         const uint8_t *codes = index_record(in->index, SECTION_MEMBER_CODES, first, SHORT_BYTES);
-        uint32_t unit[PIECE_MEMBERS];
-        uint32_t token[PIECE_MEMBERS];
+        uint32_t unit[PIECE_MEMBERS] = {0};
+        uint32_t token[PIECE_MEMBERS] = {0};
         scan_codes(unit, codes, part, &in->query.unit);
         scan_codes(token, codes, part, &in->query.token);
         for (uint32_t i = 0; i < part; i++) {
@@ -167,6 +167,7 @@ static weir_code open_family(family *out, const search_index *index, uint32_t nu
     return WEIR_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): out and count belong together. */
 weir_code search_index_members(search_hit **out, size_t *count, const search_index *index,
                                uint32_t family_number, const hot_code *code, size_t wanted,
                                weir_error *err) {

@@ -168,7 +168,7 @@ static weir_code make_room(search *run, size_t wanted, unsigned jobs, weir_error
     run->threads = run->threads > 1 ? threads_startable(run->threads) : 1;
     const size_t lists = (size_t)run->threads * PART_KINDS;
     run->pieces = checked_alloc(pieces, sizeof *run->pieces);
-    run->found = checked_alloc(2 * PART_KINDS * wanted, sizeof *run->found);
+    run->found = checked_alloc((size_t)2 * PART_KINDS * wanted, sizeof *run->found);
     run->lists = calloc(lists, sizeof *run->lists);
     if (!run->pieces || !run->found || !run->lists) {
         return weir_fail_nomem(err);
@@ -312,6 +312,7 @@ static weir_code make_hits(search_hit *hits, const search *run, weir_error *err)
     return WEIR_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): out, count and what search_index_members takes too. */
 weir_code search_index_leaders(search_hit **out, size_t *count, const search_index *index,
                                const hot_code *code, size_t wanted, unsigned jobs,
                                weir_error *err) {

@@ -92,7 +92,7 @@ static uint32_t root_of(uint32_t *group_of, uint32_t block) {
 /* Blocks of one model that hold the same order of units join. Only those that a bet was won on
  * matter. */
 static void group_blocks(const testing *run, const fingerprint *of, uint32_t *group_of,
-                         bool *matters) {
+                         const bool *matters) {
     link_frame by = run->by;
     by.is_chain = false;
     for (uint32_t i = 0; i < of->block_count; i++) {

@@ -131,9 +131,9 @@ static void drop_equal_units(units *list) {
 
 static units list_units(const link_frame *by, const sketch_block *block) {
     units list = {0};
-    for (uint8_t u = 0; u < BLOCK_UNITS; u++) {
+    for (size_t u = 0; u < BLOCK_UNITS; u++) {
         if (block->valid >> u & 1) {
-            insert_unit(&list, u, content_key(by, block, u));
+            insert_unit(&list, (uint8_t)u, content_key(by, block, u));
         }
     }
     drop_equal_units(&list);
@@ -156,7 +156,7 @@ static void fill_costs(int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX],
 }
 
 link_match link_match_places(const link_frame *by, const sketch_block *a, const sketch_block *b) {
-    int32_t apart[BLOCK_UNITS][BLOCK_UNITS];
+    int32_t apart[BLOCK_UNITS][BLOCK_UNITS] = {{0}};
     int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX];
     uint8_t column_of[ASSIGNMENT_MAX];
     const units of_a = list_units(by, a);
@@ -252,7 +252,7 @@ static bool is_chain_promising(int32_t apart[BLOCK_UNITS][BLOCK_UNITS], int near
 }
 
 static link_match match_chain(const link_frame *by, const sketch_block *a, const sketch_block *b) {
-    int32_t apart[BLOCK_UNITS][BLOCK_UNITS];
+    int32_t apart[BLOCK_UNITS][BLOCK_UNITS] = {{0}};
     int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX];
     mutual nearest = {0};
     link_match found = {0};

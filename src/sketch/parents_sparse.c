@@ -492,13 +492,16 @@ static size_t count_decodable(const parents_rows *rows) {
 
 /* Whether a base left many more numbers as the child has them than relatives usually do. */
 static bool stands_out(const parents_rows *rows, const unmoved_order *order) {
+    if (order->count == 0) {
+        return false;
+    }
     const size_t usual = order->counts[order->count / 2];
     return order->counts[0] > 2 * usual + rows->count / 100;
 }
 
 weir_code parents_sparse_find(parents_sparse *out, const parents_fit *fit, const parents_gram *gram,
                               const parents_rows *rows, weir_error *err) {
-    unmoved_order order;
+    unmoved_order order = {0};
     order_bases(&order, rows);
     decoding how = {0};
     for (size_t k = 0; k < order.count && k < BASES_TRIED && how.part < explained_well; k++) {
@@ -514,7 +517,7 @@ weir_code parents_sparse_find(parents_sparse *out, const parents_fit *fit, const
             out->fit = with;
         }
     }
-    out->had_power = count_decodable(rows) >= rows_needed << (fit->count - 1);
+    out->had_power = fit->count > 0 && count_decodable(rows) >= rows_needed << (fit->count - 1);
     if (!is_enough(how) && stands_out(rows, &order)) {
         out->fit = with_base(fit, order.relatives[0]);
         how = (decoding){0};

@@ -112,6 +112,9 @@ static weir_dtype dtype_of(const packed_part *part) {
 
 /* Scales are floats that one conversion reads. */
 static bool is_scale(const packed_part *part) {
+    if (!part->stored) {
+        return false;
+    }
     const weir_dtype dtype = dtype_of(part);
     return dtype == WEIR_DTYPE_F32 || dtype == WEIR_DTYPE_F16 || dtype == WEIR_DTYPE_BF16 ||
            dtype == WEIR_DTYPE_F8_E8M0;

@@ -290,6 +290,8 @@ static weir_code read_run(const packed_tensor *packed, uint64_t first, uint64_t 
         for (; at < stop; at++) {
             const unsigned pair = codes[at / 2 - begin];
             out[at - first] =
+                /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): now is a block
+                   of the run */
                 packed->codebook->values[at % 2 == 0 ? pair >> 4 : pair & 15] * scales[now - block];
         }
     }
