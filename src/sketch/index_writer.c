@@ -150,9 +150,9 @@ static void order_members(order *out, const search_index_writer *writer) {
 static weir_code make_order(order *out, const search_index_writer *writer, weir_error *err) {
     const families *all = &writer->all;
     out->groups = checked_alloc(all->group_count, sizeof *out->groups);
-    out->leaders = checked_alloc(all->leader_count, sizeof *out->leaders);
+    out->leaders = calloc(all->leader_count + 1, sizeof *out->leaders);
     out->first = calloc(all->leader_count + 1, sizeof *out->first);
-    out->members = checked_alloc(writer->member_count, sizeof *out->members);
+    out->members = calloc(writer->member_count + 1, sizeof *out->members);
     WEIR_CLEANUP(free) uint32_t *start = checked_alloc(all->group_count, sizeof *start);
     if (!out->groups || !out->leaders || !out->first || !out->members || !start) {
         return weir_fail_nomem(err);
@@ -218,8 +218,8 @@ static weir_code write_section(index_file *file, index_section section, const or
 
 static void put_numbers(uint8_t *header, const index_counts *counts, uint64_t generation,
                         uint64_t file_bytes) {
-    memcpy(header, INDEX_MAGIC,
-           8); /* NOLINT(bugprone-not-null-terminated-result): 8 bytes, no text */
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): 8 bytes, no text */
+    memcpy(header, INDEX_MAGIC, 8);
     index_put_u32(header + 8, INDEX_VERSION);
     index_put_u32(header + 12, INDEX_HEADER_BYTES);
     index_put_u64(header + 16, generation);

@@ -157,7 +157,7 @@ static void fill_costs(int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX],
 
 link_match link_match_places(const link_frame *by, const sketch_block *a, const sketch_block *b) {
     int32_t apart[BLOCK_UNITS][BLOCK_UNITS] = {{0}};
-    int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX];
+    int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX] = {{0}};
     uint8_t column_of[ASSIGNMENT_MAX];
     const units of_a = list_units(by, a);
     const units of_b = list_units(by, b);
@@ -253,7 +253,7 @@ static bool is_chain_promising(int32_t apart[BLOCK_UNITS][BLOCK_UNITS], int near
 
 static link_match match_chain(const link_frame *by, const sketch_block *a, const sketch_block *b) {
     int32_t apart[BLOCK_UNITS][BLOCK_UNITS] = {{0}};
-    int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX];
+    int32_t cost[ASSIGNMENT_MAX][ASSIGNMENT_MAX] = {{0}};
     mutual nearest = {0};
     link_match found = {0};
     measure_units(apart, by, a, b);

@@ -254,8 +254,7 @@ const char *search_index_id(const search_index *index) {
 void search_index_free(search_index *index) {
     if (index) {
         if (index->is_mapped) {
-            /* NOLINTNEXTLINE(performance-no-int-to-ptr): what was mapped for reading is given back
-             */
+            /* NOLINTNEXTLINE(performance-no-int-to-ptr): it was mapped, and is given back */
             (void)munmap((void *)(uintptr_t)index->bytes, index->len);
         }
         free(index->groups);

@@ -106,15 +106,13 @@ static packed_part find_part(attempt *at, const char *end) {
 
 /* --- shapes --- */
 
+/* Of a part that is not there: one whose numbers are not read. */
 static weir_dtype dtype_of(const packed_part *part) {
-    return (weir_dtype)part->stored->dtype;
+    return part->stored ? (weir_dtype)part->stored->dtype : WEIR_DTYPE_C64;
 }
 
 /* Scales are floats that one conversion reads. */
 static bool is_scale(const packed_part *part) {
-    if (!part->stored) {
-        return false;
-    }
     const weir_dtype dtype = dtype_of(part);
     return dtype == WEIR_DTYPE_F32 || dtype == WEIR_DTYPE_F16 || dtype == WEIR_DTYPE_BF16 ||
            dtype == WEIR_DTYPE_F8_E8M0;

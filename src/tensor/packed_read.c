@@ -289,10 +289,9 @@ static weir_code read_run(const packed_tensor *packed, uint64_t first, uint64_t 
         const uint64_t stop = next < first + count ? next : first + count;
         for (; at < stop; at++) {
             const unsigned pair = codes[at / 2 - begin];
-            out[at - first] =
-                /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): now is a block
-                   of the run */
-                packed->codebook->values[at % 2 == 0 ? pair >> 4 : pair & 15] * scales[now - block];
+            const float value = packed->codebook->values[at % 2 == 0 ? pair >> 4 : pair & 15];
+            /* NOLINTNEXTLINE(clang-analyzer-core.*): each block of the run has its scale */
+            out[at - first] = value * scales[now - block];
         }
     }
     return WEIR_OK;
