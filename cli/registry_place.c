@@ -107,13 +107,17 @@ exit_status registry_place_find(registry_place *out, const invocation *call, boo
     return EXIT_DONE;
 }
 
+/* What may be written may be read; and a folder to read is searched for links, which a folder with
+ * much else in it makes slow. */
 void registry_place_allow(session_places *out, const registry_place *place) {
+    if (access(place->folder, W_OK) == 0) {
+        out->writable = place->folder;
+        return;
+    }
     if (access(place->folder, F_OK) == 0) {
         out->readable = place->folder;
     }
-    if (access(place->folder, W_OK) == 0) {
-        out->writable = place->folder;
-    } else if (place->scratch[0] && access(place->scratch, W_OK) == 0) {
+    if (place->scratch[0] && access(place->scratch, W_OK) == 0) {
         out->writable = place->scratch;
     }
 }
