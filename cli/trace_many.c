@@ -4,8 +4,7 @@
  * process, at most the line in work is lost, and a resumed file holds whole lines but for the last.
  *
  * Places are standard output, files of -o jsonl=FILE, which appear when all is done, and the file
- * of
- * --resume, which is added to.
+ * of --resume, which is added to.
  */
 #include "trace_many.h"
 

@@ -26,6 +26,7 @@
 
 #include "align/feed_forward.h"
 #include "align/token_basis.h"
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/threads.h"
@@ -133,7 +134,7 @@ static uint64_t unit_bytes(const side *from, const feed_forward *item, uint64_t 
 static weir_code read_rows(side *from, const tensor_view *view, uint64_t begin, uint64_t count,
                            float *out, weir_error *err) {
     const weir_callbacks *const callbacks = from->callbacks;
-    if (callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context)) {
+    if (is_cancelled(callbacks)) {
         return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, "to go on", "a request to stop");
     }
     const uint64_t bytes = tensor_view_bytes(view, count * view->base.cols);

@@ -12,6 +12,7 @@
 
 #include "assess/replay.h"
 #include "assess/trace_ranges.h"
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/findings.h"
@@ -225,7 +226,7 @@ static weir_code test_candidates(const replaying *run, weir_error *err) {
         return weir_fail_nomem(err);
     }
     for (size_t i = 0; i < out->bundle->candidate_count; i++) {
-        if (callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context)) {
+        if (is_cancelled(callbacks)) {
             return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "stopped");
         }
         WEIR_TRY(test_candidate(run, i, err));

@@ -24,11 +24,6 @@ static void last_part(char *out, size_t size, const char *path) {
     out[len] = '\0';
 }
 
-static weir_code keep(const char **out, arena *memory, const char *text, weir_error *err) {
-    *out = arena_copy_text(memory, text, strlen(text));
-    return *out ? WEIR_OK : weir_fail_nomem(err);
-}
-
 /* Where the registry says that the declared base lies; *location stays NULL when it does not know
  * it. */
 static weir_code find_declared(const char **location, weir_trace *trace, const char *registry_path,
@@ -44,8 +39,8 @@ static weir_code find_declared(const char **location, weir_trace *trace, const c
         const weir_registry_entry *const entry = weir_registry_listing_get(listing, i);
         last_part(name, sizeof name, entry->name);
         if (entry->removed == 0 && entry->location && strcasecmp(name, wanted) == 0) {
-            WEIR_TRY(keep(location, &trace->memory, entry->location, err));
-            WEIR_TRY(keep(&trace->adapter.tested, &trace->memory, entry->name, err));
+            WEIR_TRY(arena_keep_text(location, &trace->memory, entry->location, err));
+            WEIR_TRY(arena_keep_text(&trace->adapter.tested, &trace->memory, entry->name, err));
         }
     }
     return WEIR_OK;
@@ -91,7 +86,8 @@ weir_code trace_try_adapter(weir_trace *trace, const weir_model *adapter,
     }
     WEIR_TRY(opened);
     if (options->base_path) {
-        WEIR_TRY(keep(&trace->adapter.tested, &trace->memory, weir_model_name(base), err));
+        WEIR_TRY(
+            arena_keep_text(&trace->adapter.tested, &trace->memory, weir_model_name(base), err));
     }
     WEIR_TRY(adapter_fit_test(&trace->adapter.fit, adapter, base, &fit, err));
     trace->cannot = NULL;

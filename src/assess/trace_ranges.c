@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 
@@ -31,7 +32,7 @@ weir_code range_hash(char out[static DIGEST_TEXT_BYTES], weir_source *source,
     for (uint64_t done = 0; done < range->bytes;) {
         const uint64_t left = range->bytes - done;
         const size_t len = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        if (callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context)) {
+        if (is_cancelled(callbacks)) {
             return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "stopped");
         }
         WEIR_TRY(weir_source_read(source, range->offset + done, piece, len, err));

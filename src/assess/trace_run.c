@@ -46,11 +46,6 @@ static void opened_release_cleanup(opened *it) {
     weir_findings_free(it->findings);
 }
 
-static weir_code keep_text(const char **out, arena *memory, const char *text, weir_error *err) {
-    *out = arena_copy_text(memory, text, strlen(text));
-    return *out ? WEIR_OK : weir_fail_nomem(err);
-}
-
 static uint64_t weight_bytes(const weir_model *model) {
     const tensor_table *const tensors = &model_checkpoint(model)->tensors;
     uint64_t bytes = 0;
@@ -153,7 +148,7 @@ static weir_code describe_command(weir_trace *trace, const weir_trace_options *o
                        options->lenient ? " --lenient" : "", options->digest ? " --digest" : "");
     trace->lenient = options->lenient;
     return line.failed ? weir_fail_nomem(err)
-                       : keep_text(&trace->command, &trace->memory, line.data, err);
+                       : arena_keep_text(&trace->command, &trace->memory, line.data, err);
 }
 
 void weir_trace_printable_name(char *out, size_t size, const char *name) {
@@ -163,7 +158,7 @@ void weir_trace_printable_name(char *out, size_t size, const char *name) {
 static weir_code take_name(weir_trace *trace, const char *name, weir_error *err) {
     char printable[WEIR_TRACE_NAME_BYTES_MAX];
     weir_trace_printable_name(printable, sizeof printable, name);
-    return keep_text(&trace->name, &trace->memory, printable, err);
+    return arena_keep_text(&trace->name, &trace->memory, printable, err);
 }
 
 static weir_code open_model(weir_trace *trace, opened *it, const weir_tracer *tracer,
@@ -176,7 +171,7 @@ static weir_code open_model(weir_trace *trace, opened *it, const weir_tracer *tr
     }
     const weir_claim *const claim = claimed_base(it->model);
     if (claim) {
-        WEIR_TRY(keep_text(&trace->claimed_base, &trace->memory, claim->value, err));
+        WEIR_TRY(arena_keep_text(&trace->claimed_base, &trace->memory, claim->value, err));
     }
     trace->adapter.is_adapter = diff_is_adapter(it->model);
     if (trace->adapter.is_adapter) {

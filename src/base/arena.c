@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/fail.h"
 
 enum { BLOCK_BYTES_MIN = 4096, BLOCK_BYTES_MAX = 1 << 20 };
 
@@ -77,6 +78,11 @@ char *arena_copy_text(arena *memory, const char *bytes, size_t len) {
     }
     copy[len] = '\0';
     return copy;
+}
+
+weir_code arena_keep_text(const char **out, arena *memory, const char *text, weir_error *err) {
+    *out = text ? arena_copy_text(memory, text, strlen(text)) : NULL;
+    return text && !*out ? weir_fail_nomem(err) : WEIR_OK;
 }
 
 void arena_release(arena *memory) {

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <math.h>
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "delta/diff.h"
@@ -139,7 +140,7 @@ weir_code diff_adapter(weir_diff *diff, const weir_diff_options *options, weir_e
                      list.unresolved);
     }
     for (size_t i = 0; i < list.count; i++) {
-        if (callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context)) {
+        if (is_cancelled(callbacks)) {
             return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
         }
         WEIR_TRY(measure_item(diff, &list.items[i], err));

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/threads.h"
@@ -87,10 +88,6 @@ static weir_code hash_piece(comparison *run, const piece *done, weir_error *err)
                             job->model_offset + stored_bytes(job->model_dtype, done->first),
                             kept_bytes(run, done),
                             (size_t)stored_bytes(job->model_dtype, done->count), err);
-}
-
-static bool is_cancelled(const weir_callbacks *callbacks) {
-    return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
 }
 
 static void tell_progress(comparison *run, uint64_t bytes) {

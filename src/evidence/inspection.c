@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "io/file_digest.h"
@@ -119,10 +120,6 @@ static weir_code hash_file(weir_inspection *inspection, size_t index, const char
     WEIR_TRY(file_digest_finish(&pass, hash, callbacks, err));
     digest_format(inspection->sha256[index], hash);
     return WEIR_OK;
-}
-
-static bool is_cancelled(const weir_callbacks *callbacks) {
-    return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
 }
 
 /* What is hashed beside the bytes: the type, the shape and, where the role is known, the canonical

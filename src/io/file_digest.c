@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/file_digest.h"
 
+#include "base/cancel.h"
 #include "base/fail.h"
 
 enum { READ_BYTES = 1 << 20 };
@@ -15,7 +16,7 @@ static weir_code hash_until(file_digest *file, uint64_t end, const weir_callback
     while (file->position < end) {
         const uint64_t left = end - file->position;
         const size_t len = left < READ_BYTES ? (size_t)left : READ_BYTES;
-        if (callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context)) {
+        if (is_cancelled(callbacks)) {
             return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
         }
         WEIR_TRY(weir_source_read(file->source, file->position, buffer, len, err));

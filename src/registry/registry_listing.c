@@ -4,16 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "registry/registry.h"
 
 /* --- copies --- */
-
-static weir_code keep_text(const char **out, arena *memory, const char *text, weir_error *err) {
-    *out = text ? arena_copy_text(memory, text, strlen(text)) : NULL;
-    return text && !*out ? weir_fail_nomem(err) : WEIR_OK;
-}
 
 static weir_code keep_claims(weir_registry_entry *out, arena *memory,
                              const weir_registry_entry *from, weir_error *err) {
@@ -22,10 +18,10 @@ static weir_code keep_claims(weir_registry_entry *out, arena *memory,
         return weir_fail_nomem(err);
     }
     for (size_t i = 0; i < from->claim_count; i++) {
-        WEIR_TRY(keep_text(&kept[i].name, memory, from->claims[i].name, err));
-        WEIR_TRY(keep_text(&kept[i].value, memory, from->claims[i].value, err));
-        WEIR_TRY(keep_text(&kept[i].file, memory, from->claims[i].file, err));
-        WEIR_TRY(keep_text(&kept[i].at, memory, from->claims[i].at, err));
+        WEIR_TRY(arena_keep_text(&kept[i].name, memory, from->claims[i].name, err));
+        WEIR_TRY(arena_keep_text(&kept[i].value, memory, from->claims[i].value, err));
+        WEIR_TRY(arena_keep_text(&kept[i].file, memory, from->claims[i].file, err));
+        WEIR_TRY(arena_keep_text(&kept[i].at, memory, from->claims[i].at, err));
     }
     out->claims = kept;
     return WEIR_OK;
@@ -34,12 +30,12 @@ static weir_code keep_claims(weir_registry_entry *out, arena *memory,
 weir_code registry_keep_entry(weir_registry_entry *out, arena *memory,
                               const weir_registry_entry *from, weir_error *err) {
     *out = *from;
-    WEIR_TRY(keep_text(&out->name, memory, from->name, err));
-    WEIR_TRY(keep_text(&out->id, memory, from->id, err));
-    WEIR_TRY(keep_text(&out->payload_id, memory, from->payload_id, err));
-    WEIR_TRY(keep_text(&out->location, memory, from->location, err));
-    WEIR_TRY(keep_text(&out->reason, memory, from->reason, err));
-    WEIR_TRY(keep_text(&out->fingerprint_id, memory, from->fingerprint_id, err));
+    WEIR_TRY(arena_keep_text(&out->name, memory, from->name, err));
+    WEIR_TRY(arena_keep_text(&out->id, memory, from->id, err));
+    WEIR_TRY(arena_keep_text(&out->payload_id, memory, from->payload_id, err));
+    WEIR_TRY(arena_keep_text(&out->location, memory, from->location, err));
+    WEIR_TRY(arena_keep_text(&out->reason, memory, from->reason, err));
+    WEIR_TRY(arena_keep_text(&out->fingerprint_id, memory, from->fingerprint_id, err));
     return keep_claims(out, memory, from, err);
 }
 
@@ -134,10 +130,6 @@ static weir_code append_finding(const verifying *run, uint64_t row, const char *
     (void)snprintf(at, sizeof at, "entry #%" PRIu64, row);
     (void)weir_fail(&problem, WEIR_ERR_ENVIRONMENT, "fingerprint", at, expected, "%s", found);
     return append_problem(run->listing, &problem, err);
-}
-
-static bool is_cancelled(const weir_callbacks *callbacks) {
-    return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
 }
 
 /* The store has checked the bytes; this checks what they mean. */

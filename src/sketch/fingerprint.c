@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "align/token_basis.h"
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/hash.h"
@@ -375,11 +376,6 @@ static void keep_failure(making *run, size_t index, weir_code code, const weir_e
     }
 }
 
-static bool is_stopped(const making *run) {
-    return run->callbacks && run->callbacks->is_cancelled &&
-           run->callbacks->is_cancelled(run->callbacks->context);
-}
-
 static void make_blocks(making *run, int threads) {
     const size_t count = run->sketch->block_count;
 #pragma omp parallel num_threads(threads)
@@ -392,7 +388,7 @@ static void make_blocks(making *run, int threads) {
         }
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < count; i++) {
-            if (ready == WEIR_OK && is_stopped(run)) {
+            if (ready == WEIR_OK && is_cancelled(run->callbacks)) {
                 ready = weir_fail(&failure, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "stopped");
                 keep_failure(run, i, ready, &failure);
             }

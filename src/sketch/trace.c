@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/fail.h"
 #include "sketch/direction.h"
@@ -92,11 +93,6 @@ static int by_nearness(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-static weir_code keep_text(const char **out, arena *memory, const char *text, weir_error *err) {
-    *out = text ? arena_copy_text(memory, text, strlen(text)) : NULL;
-    return text && !*out ? weir_fail_nomem(err) : WEIR_OK;
-}
-
 /* Drop the farther half when there are many more than can be kept. */
 static void thin_candidates(weir_trace *trace) {
     if (trace->candidate_count > 1) {
@@ -119,9 +115,9 @@ static weir_code keep_candidate(searching *run, const library_entry *entry, link
     }
     trace_candidate found = {
         .id = entry->id, .share = (double)NAN, .share_low = (double)NAN, .share_high = (double)NAN};
-    WEIR_TRY(keep_text(&found.name, &trace->memory, entry->name, err));
-    WEIR_TRY(keep_text(&found.location, &trace->memory, entry->location, err));
-    WEIR_TRY(keep_text(&found.payload_id, &trace->memory, entry->payload_id, err));
+    WEIR_TRY(arena_keep_text(&found.name, &trace->memory, entry->name, err));
+    WEIR_TRY(arena_keep_text(&found.location, &trace->memory, entry->location, err));
+    WEIR_TRY(arena_keep_text(&found.payload_id, &trace->memory, entry->payload_id, err));
     found.sketch = fingerprint_copy(entry->sketch);
     if (!found.sketch) {
         return weir_fail_nomem(err);
@@ -132,11 +128,6 @@ static weir_code keep_candidate(searching *run, const library_entry *entry, link
     trace->candidates[trace->candidate_count++] = found;
     trace->linked_count++;
     return WEIR_OK;
-}
-
-static bool is_cancelled(const searching *run) {
-    const weir_callbacks *const callbacks = run->options ? run->options->callbacks : NULL;
-    return callbacks && callbacks->is_cancelled && callbacks->is_cancelled(callbacks->context);
 }
 
 /* --- suspects --- */
@@ -179,8 +170,8 @@ static weir_code consider_suspect(searching *run, const library_entry *entry, we
         return WEIR_OK;
     }
     trace_suspect suspect = {.id = entry->id, .likeness = likeness};
-    WEIR_TRY(keep_text(&suspect.name, &trace->memory, entry->name, err));
-    WEIR_TRY(keep_text(&suspect.location, &trace->memory, entry->location, err));
+    WEIR_TRY(arena_keep_text(&suspect.name, &trace->memory, entry->name, err));
+    WEIR_TRY(arena_keep_text(&suspect.location, &trace->memory, entry->location, err));
     suspect.sketch = fingerprint_copy(entry->sketch);
     if (!suspect.sketch) {
         return weir_fail_nomem(err);
@@ -204,7 +195,7 @@ static weir_code test_entry(searching *run, const library *from, uint64_t id, bo
     weir_error unreadable = {0};
     library_entry entry = {0};
     *is_linked = false;
-    if (is_cancelled(run)) {
+    if (is_cancelled(run->options ? run->options->callbacks : NULL)) {
         return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "stopped");
     }
     const weir_code code = from->fetch(from->context, id, &entry, &unreadable);
