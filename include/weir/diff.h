@@ -18,14 +18,27 @@
 extern "C" {
 #endif
 
-/** Kinds of modification. Those that weir cannot name yet are UNKNOWN, with their statistics. */
+/** Kinds of modification. What weir cannot name is UNKNOWN, with its statistics. */
 typedef enum weir_change_class {
     WEIR_CHANGE_IDENTICAL,
     WEIR_CHANGE_REPACKAGED,
     WEIR_CHANGE_CAST,
     WEIR_CHANGE_QUANTISED,
+    WEIR_CHANGE_PRUNED,            /**< numbers set to zero */
+    WEIR_CHANGE_DEPTH,             /**< layers dropped, reordered or taken elsewhere */
+    WEIR_CHANGE_LAYERS_DUPLICATED, /**< layers that stand in the model more than once */
+    WEIR_CHANGE_WIDTH,             /**< units, heads or channels left out or added */
+    WEIR_CHANGE_VOCABULARY,        /**< rows of the embedding added, removed or reordered */
+    WEIR_CHANGE_PERMUTED,          /**< units, heads or channels in another order */
+    WEIR_CHANGE_ROTATED,           /**< another basis of the residual stream */
+    WEIR_CHANGE_MERGED,            /**< computed from two models or more */
     WEIR_CHANGE_LOW_RANK,
+    WEIR_CHANGE_SCALED,  /**< multiplied: all, row by row or column by column */
+    WEIR_CHANGE_ABLATED, /**< directions projected out of what writes to the residual stream */
     WEIR_CHANGE_PARTIAL,
+    WEIR_CHANGE_FULL_RANK, /**< trained: fine-tuning, continued pretraining, preference tuning */
+    WEIR_CHANGE_PERTURBED, /**< noise */
+    WEIR_CHANGE_EXPERTS,   /**< experts or their router */
     WEIR_CHANGE_TEMPLATE,
     WEIR_CHANGE_TOKENIZER,
     WEIR_CHANGE_CONFIG,
@@ -41,6 +54,8 @@ typedef struct weir_diff_options {
     unsigned jobs;                   /**< threads; 0 for one per core */
     bool lenient;                    /**< accept what the reference libraries accept */
     bool digest;                     /**< hash the model's files in the same pass */
+    const char *const *parents; /**< other models or adapters that may have gone into the model */
+    size_t parent_count;
 } weir_diff_options;
 #define WEIR_DIFF_OPTIONS_INIT                                                                     \
     { 0 }

@@ -122,10 +122,36 @@ const char *weir_change_class_name(weir_change_class change_class) {
         return "cast";
     case WEIR_CHANGE_QUANTISED:
         return "quantised";
+    case WEIR_CHANGE_PRUNED:
+        return "pruned";
+    case WEIR_CHANGE_DEPTH:
+        return "depth_changed";
+    case WEIR_CHANGE_LAYERS_DUPLICATED:
+        return "layers_duplicated";
+    case WEIR_CHANGE_WIDTH:
+        return "width_changed";
+    case WEIR_CHANGE_VOCABULARY:
+        return "vocab_changed";
+    case WEIR_CHANGE_PERMUTED:
+        return "permuted";
+    case WEIR_CHANGE_ROTATED:
+        return "rotated";
+    case WEIR_CHANGE_MERGED:
+        return "merged";
     case WEIR_CHANGE_LOW_RANK:
         return "low_rank";
+    case WEIR_CHANGE_SCALED:
+        return "scaled";
+    case WEIR_CHANGE_ABLATED:
+        return "ablated";
     case WEIR_CHANGE_PARTIAL:
         return "partial";
+    case WEIR_CHANGE_FULL_RANK:
+        return "full_rank";
+    case WEIR_CHANGE_PERTURBED:
+        return "perturbed";
+    case WEIR_CHANGE_EXPERTS:
+        return "experts_changed";
     case WEIR_CHANGE_TEMPLATE:
         return "template_changed";
     case WEIR_CHANGE_TOKENIZER:

@@ -6,69 +6,12 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
+#include "delta/rounding.h"
 #include "kernel/convert.h"
-
-enum { RTN_BLOCK = 32 }; /* block of every round-to-nearest ggml type */
 
 uint64_t stored_bytes(weir_dtype dtype, uint64_t elements) {
     const weir_dtype_info *info = weir_dtype_get(dtype);
     return elements / info->block_elements * info->block_bytes;
-}
-
-static int mantissa_bits(weir_dtype dtype) {
-    switch ((int)dtype) {
-    case WEIR_DTYPE_F64:
-        return 52;
-    case WEIR_DTYPE_F32:
-        return 23;
-    case WEIR_DTYPE_F16:
-        return 10;
-    case WEIR_DTYPE_BF16:
-        return 7;
-    case WEIR_DTYPE_F8_E4M3:
-    case WEIR_DTYPE_F8_E4M3FNUZ:
-        return 3;
-    case WEIR_DTYPE_F8_E5M2:
-    case WEIR_DTYPE_F8_E5M2FNUZ:
-        return 2;
-    default:
-        return -1;
-    }
-}
-
-/* Step of a round-to-nearest ggml block, from the numbers themselves; 0 for other dtypes. */
-static float block_step(weir_dtype dtype, const float *values) {
-    float low = values[0];
-    float high = values[0];
-    for (size_t i = 1; i < RTN_BLOCK; i++) {
-        low = values[i] < low ? values[i] : low;
-        high = values[i] > high ? values[i] : high;
-    }
-    const float largest = -low > high ? -low : high;
-    switch ((int)dtype) {
-    case WEIR_DTYPE_Q8_0:
-        return largest / 127.0F;
-    case WEIR_DTYPE_Q4_0:
-        return largest / 8.0F;
-    case WEIR_DTYPE_Q5_0:
-        return largest / 16.0F;
-    case WEIR_DTYPE_Q4_1:
-        return (high - low) / 15.0F;
-    case WEIR_DTYPE_Q5_1:
-        return (high - low) / 31.0F;
-    default:
-        return 0.0F;
-    }
-}
-
-/* Mean square of rounding in steps of s is s^2 / 12. */
-static double block_rounding_dd(weir_dtype dtype, const float *values, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i + RTN_BLOCK <= count; i += RTN_BLOCK) {
-        const double step = (double)block_step(dtype, values + i);
-        sum += step * step * (RTN_BLOCK / 12.0);
-    }
-    return sum;
 }
 
 /* Masks and other constants are equal in unrelated models. Their numbers come in runs: a tensor
@@ -145,7 +88,7 @@ static void measure_replay(piece *out, worker *work) {
     out->is_varied = out->first == 0 && is_varied_f32(work->base, count);
     if (!job->is_replayable) {
         const bool is_block = weir_dtype_get(job->model_dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
-        out->rounding_dd = is_block ? block_rounding_dd(job->model_dtype, work->base, count) : 0;
+        out->rounding_dd = is_block ? rounding_block_dd(job->model_dtype, work->base, count) : 0;
         return;
     }
     rederive(work, job->model_dtype, work->base, count);
@@ -207,13 +150,6 @@ void piece_measure(piece *out, worker *work, unsigned char *kept) {
     out->code = out->job->is_flat ? read_flat(out, work, kept) : read_rows(out, work);
 }
 
-/* What rounding to a float dtype does, from the sum of squared binades: error is uniform in one
- * ulp. */
-static double ulp_rounding_dd(const tensor_delta *row, weir_dtype dtype) {
-    const int bits = mantissa_bits(dtype);
-    return bits < 0 ? (double)NAN : ldexp(row->stats.sum_ulp2, -2 * bits) / 12.0;
-}
-
 void pair_job_classify(const pair_job *job) {
     tensor_delta *row = job->row;
     const weir_dtype_kind kind = weir_dtype_get(job->model_dtype)->kind;
@@ -230,7 +166,7 @@ void pair_job_classify(const pair_job *job) {
     if (job->model->packed || (is_block && !convert_can_write(job->model_dtype))) {
         row->rounding_dd = (double)NAN;
     } else if (!is_block && row->rounding_dd == 0) {
-        row->rounding_dd = ulp_rounding_dd(row, job->model_dtype);
+        row->rounding_dd = rounding_float_dd(job->model_dtype, row->stats.sum_ulp2);
     }
 }
 

@@ -124,6 +124,19 @@ static void describe_change(text_buffer *text, const diff_change *found) {
     case WEIR_CHANGE_CODE:
         text_buffer_format(text, "%s: %s", weir_change_class_name(found->change), found->detail);
         break;
+    case WEIR_CHANGE_PRUNED:
+    case WEIR_CHANGE_DEPTH:
+    case WEIR_CHANGE_LAYERS_DUPLICATED:
+    case WEIR_CHANGE_WIDTH:
+    case WEIR_CHANGE_VOCABULARY:
+    case WEIR_CHANGE_PERMUTED:
+    case WEIR_CHANGE_ROTATED:
+    case WEIR_CHANGE_MERGED:
+    case WEIR_CHANGE_SCALED:
+    case WEIR_CHANGE_ABLATED:
+    case WEIR_CHANGE_FULL_RANK:
+    case WEIR_CHANGE_PERTURBED:
+    case WEIR_CHANGE_EXPERTS:
     case WEIR_CHANGE_UNKNOWN:
         if (found->detail && found->detail[0]) {
             text_buffer_format(text, "%s", found->detail);

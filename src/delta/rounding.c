@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "delta/rounding.h"
+
+#include <math.h>
+
+enum { RTN_BLOCK = 32 }; /* block of every round-to-nearest ggml type */
+
+int rounding_mantissa_bits(weir_dtype dtype) {
+    switch ((int)dtype) {
+    case WEIR_DTYPE_F64:
+        return 52;
+    case WEIR_DTYPE_F32:
+        return 23;
+    case WEIR_DTYPE_F16:
+        return 10;
+    case WEIR_DTYPE_BF16:
+        return 7;
+    case WEIR_DTYPE_F8_E4M3:
+    case WEIR_DTYPE_F8_E4M3FNUZ:
+        return 3;
+    case WEIR_DTYPE_F8_E5M2:
+    case WEIR_DTYPE_F8_E5M2FNUZ:
+        return 2;
+    default:
+        return -1;
+    }
+}
+
+double rounding_float_dd(weir_dtype dtype, double sum_ulp2) {
+    const int bits = rounding_mantissa_bits(dtype);
+    return bits < 0 ? (double)NAN : ldexp(sum_ulp2, -2 * bits) / 12.0;
+}
+
+/* Step of a round-to-nearest ggml block, from the numbers themselves; 0 for other dtypes. */
+static float block_step(weir_dtype dtype, const float *values) {
+    float low = values[0];
+    float high = values[0];
+    for (size_t i = 1; i < RTN_BLOCK; i++) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    const float largest = -low > high ? -low : high;
+    switch ((int)dtype) {
+    case WEIR_DTYPE_Q8_0:
+        return largest / 127.0F;
+    case WEIR_DTYPE_Q4_0:
+        return largest / 8.0F;
+    case WEIR_DTYPE_Q5_0:
+        return largest / 16.0F;
+    case WEIR_DTYPE_Q4_1:
+        return (high - low) / 15.0F;
+    case WEIR_DTYPE_Q5_1:
+        return (high - low) / 31.0F;
+    default:
+        return 0.0F;
+    }
+}
+
+double rounding_block_dd(weir_dtype dtype, const float *values, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i + RTN_BLOCK <= count; i += RTN_BLOCK) {
+        const double step = (double)block_step(dtype, values + i);
+        sum += step * step * (RTN_BLOCK / 12.0);
+    }
+    return sum;
+}
+
+/* Square of the binade that a number lies in, as pair_stats counts it: 2^(2 floor(log2 |x|)). */
+static double squared_binade(float value) {
+    int exponent;
+    if (value == 0.0F || !isfinite(value)) {
+        return 0;
+    }
+    (void)frexpf(value, &exponent);
+    return ldexp(1.0, 2 * (exponent - 1));
+}
+
+double rounding_mean_square(weir_dtype dtype, const float *values, size_t count) {
+    if (count == 0 || dtype == WEIR_DTYPE_F32 || dtype == WEIR_DTYPE_F64) {
+        return 0;
+    }
+    if (rounding_mantissa_bits(dtype) >= 0) {
+        double sum = 0;
+        for (size_t i = 0; i < count; i++) {
+            sum += squared_binade(values[i]);
+        }
+        return rounding_float_dd(dtype, sum) / (double)count;
+    }
+    const double sum = rounding_block_dd(dtype, values, count);
+    return sum > 0 ? sum / (double)count : (double)NAN;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file rounding.h  What storing numbers in a dtype does to them: the error that is nobody's edit.
+ *
+ * Rounding to steps of s leaves an error that is uniform in one step: mean square s^2 / 12.
+ */
+#ifndef WEIR_DELTA_ROUNDING_H
+#define WEIR_DELTA_ROUNDING_H
+
+#include <stddef.h>
+
+#include "weir/dtype.h"
+
+/** Stored mantissa bits of a float dtype; -1 for others. */
+int rounding_mantissa_bits(weir_dtype dtype);
+
+/**
+ * Sum of squared rounding errors of numbers stored in a float dtype, from the sum of their squared
+ * binades (pair_stats.sum_ulp2). NaN for other dtypes.
+ */
+double rounding_float_dd(weir_dtype dtype, double sum_ulp2);
+
+/**
+ * Sum of squared rounding errors of whole blocks stored in a round-to-nearest ggml type, from the
+ * numbers themselves. 0 for other dtypes.
+ * @param count  numbers; a rest that fills no block is left out
+ */
+double rounding_block_dd(weir_dtype dtype, const float *values, size_t count);
+
+/**
+ * Mean square of the error of one number when `values` are stored in a dtype: both of the above.
+ * 0 for F32 and F64, whose rounding is far below any change; NaN for a dtype whose steps the
+ * numbers do not tell (K and IQ types, packed codes).
+ */
+double rounding_mean_square(weir_dtype dtype, const float *values, size_t count);
+
+#endif
