@@ -73,6 +73,7 @@ typedef struct diff_change {
     weir_dtype from, to; /**< CAST and QUANTISED */
     uint64_t tensors;    /**< how many tensors show it */
     uint64_t tensors_of; /**< out of how many that could */
+    uint64_t rederived;  /**< how many of them hold the base's numbers, proved by replay */
     uint64_t elements;
     double rel_norm; /**< over the tensors that show it; NaN when unmeasured */
     bool roles[WEIR_ROLE_COUNT];
@@ -121,7 +122,9 @@ weir_code diff_files(weir_diff *diff, weir_error *err);
 /** Find whether everything beside the numbers has the base's bytes; fills diff->is_copy. */
 weir_code diff_copies(weir_diff *diff, const char *base_path, const char *model_path,
                       weir_error *err);
-/** Decide the relation and the onion of changes from what was measured. */
+/** Decide the relation, and what share of the change is not explained. */
 weir_code diff_decide(weir_diff *diff, weir_error *err);
+/** Peel the onion: fills diff->changes, outermost first. */
+weir_code diff_peel(weir_diff *diff, weir_error *err);
 
 #endif

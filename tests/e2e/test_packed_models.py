@@ -70,7 +70,8 @@ def test_packing_alone_proves_no_direction(weir: Weir, tmp_path: Path, kind: str
 
     assert value["relation"] == "related"
     assert value["direction"] == "unknown"
-    assert not {"quantised", "cast"} & {change["class"] for change in value["changes"]}
+    assert not [change for change in value["changes"]
+                if change["class"] in ("quantised", "cast") and change["grade"] == "proved"]
 
 
 @pytest.mark.parametrize("kind", PACKERS)
