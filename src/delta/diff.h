@@ -18,16 +18,35 @@ enum { VIEW_NONE = -1 };
 typedef enum tensor_state {
     TENSOR_COMPARED, /**< same role and shape on both sides, every number read */
     TENSOR_OPAQUE, /**< same role and shape, but the numbers cannot be read: bytes were compared */
-    TENSOR_RESHAPED, /**< same role, another shape */
+    TENSOR_RESHAPED, /**< same role, another shape, and no map says what they share */
     TENSOR_ADDED,    /**< only in the model */
     TENSOR_REMOVED,  /**< only in the base */
 } tensor_state;
+
+/**
+ * What two tensors share when they do not hold the same rows and columns in one order.
+ *
+ * Shared row i is row base_rows[i] of the base and row model_rows[i] of the model; a list that is
+ * NULL stands for 0, 1, 2 ... Columns likewise. The base's numbers are multiplied by the signs
+ * before they are compared. Lists belong to diff->memory; several tensors share them.
+ */
+typedef struct pair_map {
+    uint64_t rows; /**< shared */
+    uint64_t cols;
+    const uint32_t *base_rows; /**< [rows] */
+    const uint32_t *model_rows;
+    const uint32_t *base_cols; /**< [cols] */
+    const uint32_t *model_cols;
+    const int8_t *row_signs; /**< [rows], 1 or -1; NULL for 1 */
+    const int8_t *col_signs; /**< [cols] */
+} pair_map;
 
 /** One row of the comparison. Statistics are zero unless the state is TENSOR_COMPARED. */
 typedef struct tensor_delta {
     ptrdiff_t base_index;  /**< view of the base, or VIEW_NONE */
     ptrdiff_t model_index; /**< view of the model, or VIEW_NONE */
     tensor_state state;
+    const pair_map *map;      /**< NULL: same shape, same order */
     weir_change_class change; /**< IDENTICAL, CAST, QUANTISED, LOW_RANK (adapters) or UNKNOWN */
     pair_stats stats;
     bool bits_equal;    /**< every stored number has the same bits on both sides */

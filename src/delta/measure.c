@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
+#include "delta/pair_rows.h"
 #include "delta/rounding.h"
 #include "kernel/convert.h"
 
@@ -135,11 +136,8 @@ static weir_code read_flat(piece *out, worker *work, unsigned char *kept) {
 
 static weir_code read_rows(piece *out, worker *work) {
     const pair_job *job = out->job;
-    const uint64_t cols = job->model->base.cols;
-    WEIR_TRY(tensor_view_read(job->base, out->first / cols, out->count / cols, work->base,
-                              &work->scratch, &out->err));
-    WEIR_TRY(tensor_view_read(job->model, out->first / cols, out->count / cols, work->model,
-                              &work->scratch, &out->err));
+    WEIR_TRY(pair_rows_read(work->base, work->model, job->diff, job->row, out->first / job->cols,
+                            out->count / job->cols, &work->scratch, &out->err));
     measure_floats(out, work->base, work->model, out->count);
     out->bits_equal = count_equal_bits(work->base, work->model, out->count) == out->count;
     measure_replay(out, work);
@@ -170,30 +168,54 @@ void pair_job_classify(const pair_job *job) {
     }
 }
 
-/* As many elements of whole rows as make a piece; more where the rows of a side are columns as
- * stored, of which a piece would take slivers. */
-static uint64_t whole_rows(const tensor_view *base, const tensor_view *model) {
-    const uint64_t cols = model->base.cols ? model->base.cols : 1;
+/* Whether rows of a pair are cheaper by the many: a side keeps them as columns or as packed codes,
+ * of which a few rows would take slivers. */
+static uint64_t rows_at_once(const tensor_view *view, const pair_map *map, uint64_t cols) {
+    if (view->transposed && map) {
+        return ROW_ELEMENTS_MAX / cols;
+    }
+    return view->packed ? packed_rows_at_once(view->packed, ROW_ELEMENTS_MAX) : 1;
+}
+
+/* As many elements of whole rows as make a piece. */
+static uint64_t whole_rows(const pair_job *job, uint64_t row_count) {
+    const uint64_t cols = job->cols ? job->cols : 1;
     uint64_t rows = PIECE_ELEMENTS / cols ? PIECE_ELEMENTS / cols : 1;
-    const tensor_view *const sides[] = {base, model};
+    const tensor_view *const sides[] = {job->base, job->model};
     for (size_t i = 0; i < 2; i++) {
-        const uint64_t wanted =
-            sides[i]->packed ? packed_rows_at_once(sides[i]->packed, ROW_ELEMENTS_MAX) : 1;
+        const uint64_t wanted = rows_at_once(sides[i], job->row->map, cols);
         rows = wanted > rows ? wanted : rows;
     }
-    rows = rows < model->base.rows || model->base.rows == 0 ? rows : model->base.rows;
+    rows = rows < row_count || row_count == 0 ? rows : row_count;
     return cols * rows;
+}
+
+/* Blocks are re-derived whole: neither may a side's columns stand in another order than its blocks
+ * were made in, nor may some of them be missing. */
+static bool keeps_blocks(const pair_job *job) {
+    const pair_map *map = job->row->map;
+    if (!map) {
+        return true;
+    }
+    const bool is_base_block = weir_dtype_get(job->base_dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
+    const bool is_model_block = weir_dtype_get(job->model_dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
+    const bool is_base_moved = map->base_cols || map->cols != job->base->base.cols;
+    const bool is_model_moved = map->model_cols || map->cols != job->model->base.cols;
+    return !(is_base_block && (is_base_moved || map->col_signs)) &&
+           !(is_model_block && is_model_moved);
 }
 
 pair_job pair_job_of(weir_diff *diff, tensor_delta *row) {
     const tensor_view *base = model_view(diff->base, (size_t)row->base_index);
     const tensor_view *model = model_view(diff->model, (size_t)row->model_index);
-    pair_job job = {.row = row,
+    pair_job job = {.diff = diff,
+                    .row = row,
                     .base = base,
                     .model = model,
                     .base_dtype = base->base.dtype,
                     .model_dtype = model->base.dtype,
-                    .elements = model->base.rows * model->base.cols};
+                    .cols = pair_col_count(diff, row),
+                    .elements = pair_row_count(diff, row) * pair_col_count(diff, row)};
     const bool is_opaque = weir_dtype_get(job.base_dtype)->kind == WEIR_DTYPE_KIND_OPAQUE ||
                            weir_dtype_get(job.model_dtype)->kind == WEIR_DTYPE_KIND_OPAQUE;
     /* Packers choose scales by rules of their own, so packing is not re-derived. Nor is anything
@@ -201,24 +223,25 @@ pair_job pair_job_of(weir_diff *diff, tensor_delta *row) {
      * direction open, is not known. */
     job.is_packed = base->packed || model->packed;
     job.is_replayable = job.base_dtype != job.model_dtype && convert_can_write(job.model_dtype) &&
-                        !is_opaque && !job.is_packed;
+                        !is_opaque && !job.is_packed && keeps_blocks(&job);
     job.is_reversible = job.is_replayable && convert_can_write(job.base_dtype);
-    job.is_flat = tensor_view_is_plain(base) && tensor_view_is_plain(model) && base->offset == 0 &&
-                  model->offset == 0;
+    job.is_flat = !row->map && tensor_view_is_plain(base) && tensor_view_is_plain(model) &&
+                  base->offset == 0 && model->offset == 0;
     if (job.is_flat) {
         uint64_t bytes;
         tensor_view_range(base, 0, base->base.rows, &job.base_offset, &bytes);
         tensor_view_range(model, 0, model->base.rows, &job.model_offset, &bytes);
         job.piece_elements = PIECE_ELEMENTS;
     } else {
-        job.piece_elements = whole_rows(base, model);
+        job.piece_elements = whole_rows(&job, pair_row_count(diff, row));
     }
     return job;
 }
 
 bool pair_job_is_readable(const pair_job *job) {
     return convert_can_read(job->base_dtype) && convert_can_read(job->model_dtype) &&
-           (job->is_flat || job->model->base.cols <= ROW_ELEMENTS_MAX);
+           (job->is_flat || (job->model->base.cols <= ROW_ELEMENTS_MAX &&
+                             job->base->base.cols <= ROW_ELEMENTS_MAX));
 }
 
 weir_code worker_init(worker *work, size_t elements, weir_error *err) {

@@ -34,6 +34,7 @@ weir_code worker_init(worker *work, size_t elements, weir_error *err);
 void worker_release(worker *work);
 
 typedef struct pair_job {
+    const weir_diff *diff;
     tensor_delta *row;
     const tensor_view *base;
     const tensor_view *model;
@@ -44,6 +45,7 @@ typedef struct pair_job {
     bool is_replayable;
     bool is_reversible; /* the base's dtype can be re-derived too, and would say which came first */
     atomic_bool is_one_way; /* set by the first piece that is not reversed: the rest need not try */
+    uint64_t cols;          /* of what both sides share */
     uint64_t elements;
     uint64_t base_offset;
     uint64_t model_offset;
