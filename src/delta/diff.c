@@ -74,7 +74,7 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
         WEIR_TRY(diff_match(diff, err));
         WEIR_TRY(diff_compare(diff, options, err));
     }
-    WEIR_TRY(diff_files(diff, err));
+    WEIR_TRY(diff_files(diff, base_path, model_path, err));
     WEIR_TRY(diff_copies(diff, base_path, model_path, err));
     WEIR_TRY(diff_decide(diff, err));
     WEIR_TRY(diff_peel(diff, err));

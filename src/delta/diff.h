@@ -77,12 +77,36 @@ bool tensor_delta_is_paired(const tensor_delta *delta);
 /** Whether the tensor holds the base's numbers, bit-equal or re-derived bit for bit. */
 bool tensor_delta_is_explained(const tensor_delta *delta);
 
+/** What a difference beside the weights is about, most worrying first: the order of the rows. */
+typedef enum file_kind {
+    FILE_KIND_SAFETY_COMPONENT,     /**< a safety checker, guard or moderation part */
+    FILE_KIND_WATERMARK_COMPONENT,  /**< what marks the output */
+    FILE_KIND_CHAT_TEMPLATE_PLACES, /**< two places of one model hold different templates */
+    FILE_KIND_CHAT_TEMPLATE,
+    FILE_KIND_SYSTEM_PROMPT,
+    FILE_KIND_AUTO_MAP,  /**< which Python code a loader is told to run */
+    FILE_KIND_CODE_FILE, /**< a Python file */
+    FILE_KIND_SPECIAL_TOKENS,
+    FILE_KIND_NORMALIZER, /**< the steps of tokenizer.json, by their names there */
+    FILE_KIND_PRE_TOKENIZER,
+    FILE_KIND_POST_PROCESSOR,
+    FILE_KIND_DECODER,
+    FILE_KIND_TOKENS,
+    FILE_KIND_MERGES,
+    FILE_KIND_TOKENIZER_SETTING,
+    FILE_KIND_GENERATION, /**< sampling, end tokens, suppressed and forced tokens */
+    FILE_KIND_CONFIG,
+} file_kind;
+
 /** A difference between files of the same kind on both sides. */
 typedef struct file_delta {
     weir_change_class change; /**< TEMPLATE, TOKENIZER, CONFIG or CODE */
-    const char *what;         /**< "chat template default", "config hidden_act", "token strings" */
-    const char *base;         /**< value or "" when it is absent; printable, cut */
+    file_kind kind;
+    weir_grade grade; /**< PROVED: read in the files; STRONG: a tensor is known by its name */
+    const char *what; /**< "chat template default", "config.hidden_act", a sentence */
+    const char *base; /**< value or "" when it is absent; printable, cut */
     const char *model;
+    const char *file; /**< where it stands in the model, or stood in the base; "" for several */
 } file_delta;
 
 /** One layer of the onion, outermost first. */
@@ -136,8 +160,9 @@ weir_code diff_match(weir_diff *diff, weir_error *err);
 weir_code diff_compare(weir_diff *diff, const weir_diff_options *options, weir_error *err);
 /** Measure what an adapter adds to its base; instead of the two above. */
 weir_code diff_adapter(weir_diff *diff, const weir_diff_options *options, weir_error *err);
-/** Compare configuration, tokenizer, templates, generation settings and code. */
-weir_code diff_files(weir_diff *diff, weir_error *err);
+/** Compare configuration, tokenizer, templates, generation settings and code; sorts the rows. */
+weir_code diff_files(weir_diff *diff, const char *base_path, const char *model_path,
+                     weir_error *err);
 /** Find whether everything beside the numbers has the base's bytes; fills diff->is_copy. */
 weir_code diff_copies(weir_diff *diff, const char *base_path, const char *model_path,
                       weir_error *err);

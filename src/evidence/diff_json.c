@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
-#include "delta/diff.h"
+#include "delta/file_delta.h"
 #include "evidence/result_json.h"
 
 static const char *state_name(tensor_state state) {
@@ -122,9 +122,12 @@ static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_
 static void write_file(json_writer *json, const file_delta *file) {
     json_object_begin(json);
     json_member_string(json, "class", weir_change_class_name(file->change));
+    json_member_string(json, "kind", file_kind_name(file->kind));
+    json_member_string(json, "grade", weir_grade_name(file->grade));
     json_member_string(json, "what", file->what);
     json_member_string(json, "base", file->base);
     json_member_string(json, "model", file->model);
+    json_member_string(json, "file", file->file[0] ? file->file : NULL);
     json_object_end(json);
 }
 
