@@ -87,6 +87,17 @@ static exit_status take_output(invocation *call, const char *value) {
     return EXIT_DONE;
 }
 
+static exit_status take_parent(invocation *call, const char *value) {
+    if (!value[0]) {
+        return failure_of_usage(call->command, "--parent takes a model, not an empty name");
+    }
+    if (call->parent_count == PARENTS_MAX) {
+        return failure_of_usage(call->command, "more than %d parents", PARENTS_MAX);
+    }
+    call->parents[call->parent_count++] = value;
+    return EXIT_DONE;
+}
+
 static exit_status take_option(invocation *call, option_id id, const char *value) {
     switch (id) {
     case OPTION_JSON:
@@ -117,6 +128,8 @@ static exit_status take_option(invocation *call, option_id id, const char *value
     case OPTION_BASE:
         call->base = value;
         break;
+    case OPTION_PARENT:
+        return take_parent(call, value);
     case OPTION_REGISTRY:
         if (!value[0]) {
             return failure_of_usage(call->command, "--registry takes a file, not an empty name");

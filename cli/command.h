@@ -44,6 +44,7 @@ typedef enum option_id {
     OPTION_LENIENT,
     OPTION_EXIT_CODE,
     OPTION_BASE,
+    OPTION_PARENT,
     OPTION_FAIL_ON,
     OPTION_REGISTRY,
     OPTION_REASON,
@@ -93,7 +94,7 @@ typedef struct cli_command {
     exit_status (*run)(const invocation *call);
 } cli_command;
 
-enum { OUTPUTS_MAX = 8, OPERANDS_MAX = 4096, FAIL_ON_UNSET = -1 };
+enum { OUTPUTS_MAX = 8, OPERANDS_MAX = 4096, PARENTS_MAX = 32, FAIL_ON_UNSET = -1 };
 
 /** One `-o FORMAT[=FILE]`. */
 typedef struct output_spec {
@@ -111,6 +112,8 @@ struct invocation {
     size_t operand_count;
     const char *name;
     const char *base;
+    const char *parents[PARENTS_MAX];
+    size_t parent_count;
     const char *registry;
     const char *reason;
     const char *resume;

@@ -103,6 +103,20 @@ static const option_spec base = {
     .argument = "BASE",
     .help = "Compare with BASE, the model that this one is said to come from.",
 };
+static const option_spec parent = {
+    .id = OPTION_PARENT,
+    .name = "parent",
+    .argument = "MODEL",
+    .help = "Ask whether MODEL, another model or an adapter, went into a merge. May be repeated, "
+            "up to 32 times.",
+};
+static const option_spec diff_registry = {
+    .id = OPTION_REGISTRY,
+    .name = "registry",
+    .argument = "FILE",
+    .help = "Without --parent, take as parents the models in this registry that the model is "
+            "linked to, where their weights are at hand.",
+};
 static const option_spec fail_on = {
     .id = OPTION_FAIL_ON,
     .name = "fail-on",
@@ -136,8 +150,8 @@ static const option_spec help = {
 
 static const option_spec *const inspect_options[] = {&digest, &lenient, &name, COMMON_OPTIONS,
                                                      NULL};
-static const option_spec *const diff_options[] = {&exit_code, &digest,        &lenient,
-                                                  &name,      COMMON_OPTIONS, NULL};
+static const option_spec *const diff_options[] = {&parent,  &diff_registry, &exit_code,     &digest,
+                                                  &lenient, &name,          COMMON_OPTIONS, NULL};
 static const option_spec *const assess_options[] = {&base,    &registry, &fail_on,       &digest,
                                                     &lenient, &name,     COMMON_OPTIONS, NULL};
 static const option_spec *const trace_options[] = {
@@ -159,6 +173,7 @@ static const example_spec inspect_examples[] = {
 static const example_spec diff_examples[] = {
     {"weir diff upstream.gguf remix.gguf", "what was modified, with a heat strip by layer"},
     {"weir diff -v ./base ./remix", "the same, with every tensor"},
+    {"weir diff ./base ./merge --parent ./a --parent ./b", "how a merge was put together"},
     {"weir diff --exit-code -q ./base ./mirror", "whether a mirror is what it says: 0 or 1"},
     {NULL, NULL},
 };

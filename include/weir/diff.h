@@ -48,14 +48,19 @@ typedef enum weir_change_class {
 
 typedef struct weir_diff weir_diff;
 
+enum { WEIR_DIFF_PARENTS_MAX = 32 };
+
 typedef struct weir_diff_options {
     const char *name; /**< how results call the model; NULL for the last path component */
     const weir_callbacks *callbacks; /**< NULL for none */
     unsigned jobs;                   /**< threads; 0 for one per core */
     bool lenient;                    /**< accept what the reference libraries accept */
     bool digest;                     /**< hash the model's files in the same pass */
-    const char *const *parents; /**< other models or adapters that may have gone into the model */
-    size_t parent_count;
+    /** Other models or adapters that may have gone into the model: files or folders. NULL in the
+     * place of a path: known, but not at hand. */
+    const char *const *parents;
+    const char *const *parent_names; /**< how results call them; NULL for their last components */
+    size_t parent_count;             /**< at most WEIR_DIFF_PARENTS_MAX */
 } weir_diff_options;
 #define WEIR_DIFF_OPTIONS_INIT                                                                     \
     { 0 }
@@ -70,8 +75,9 @@ typedef struct weir_diff_options {
  * @param options     NULL for defaults
  * @return WEIR_OK, also when nothing aligns (relation NO_LINK or CANNOT_DECIDE);
  *         WEIR_ERR_UNSUPPORTED when either side holds no weights or the base is an adapter;
- * WEIR_ERR_FORMAT when either side's weights are malformed; WEIR_ERR_IO; WEIR_ERR_CANCELLED;
- * WEIR_ERR_NOMEM
+ * WEIR_ERR_FORMAT when either side's weights are malformed; WEIR_ERR_LIMIT for too many parents;
+ * WEIR_ERR_IO; WEIR_ERR_CANCELLED; WEIR_ERR_NOMEM. A parent that cannot be used is left out, and
+ * the result says why.
  *
  * Cost: one sequential read of both, memory bounded whatever the models' size. The result is the
  * same bytes for any number of threads.

@@ -99,6 +99,8 @@ WEIR_API weir_relation weir_trace_relation(const weir_trace *trace);
 WEIR_API size_t weir_trace_candidate_count(const weir_trace *trace);
 /** @return the name of a candidate, nearest first; borrowed. `index` < count. */
 WEIR_API const char *weir_trace_candidate_name(const weir_trace *trace, size_t index);
+/** @return where the registry says that its weights lie, or NULL; reports do not show it. */
+WEIR_API const char *weir_trace_candidate_location(const weir_trace *trace, size_t index);
 /** @return log10 of its p-value, corrected for everything that was searched. */
 WEIR_API double weir_trace_candidate_log10_p(const weir_trace *trace, size_t index);
 /** NULL is a no-op. */

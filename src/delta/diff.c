@@ -74,6 +74,7 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
         WEIR_TRY(diff_match(diff, err));
         WEIR_TRY(diff_compare(diff, options, err));
     }
+    WEIR_TRY(diff_parents(diff, options, err));
     WEIR_TRY(diff_files(diff, base_path, model_path, err));
     WEIR_TRY(diff_copies(diff, base_path, model_path, err));
     WEIR_TRY(diff_decide(diff, err));
@@ -105,6 +106,14 @@ void weir_diff_free(weir_diff *diff) {
     weir_model_free(diff->model);
     weir_findings_free(diff->base_findings);
     weir_findings_free(diff->findings);
+    for (size_t i = 0; i < diff->parent_count; i++) {
+        weir_model_free(diff->parents[i].model);
+        weir_findings_free(diff->parents[i].findings);
+    }
+    for (size_t i = 0; i < diff->adapter_count; i++) {
+        weir_model_free(diff->adapters[i].model);
+        weir_findings_free(diff->adapters[i].findings);
+    }
     free(diff->tensors);
     free(diff->files);
     free(diff->changes);

@@ -125,6 +125,30 @@ typedef struct diff_change {
     const char *detail; /**< a sentence for a person, or "" */
 } diff_change;
 
+/** What became of a model that was named as a parent. */
+typedef enum parent_state {
+    PARENT_USABLE,
+    PARENT_ADAPTER,     /**< usable, as an adapter */
+    PARENT_NOT_AT_HAND, /**< known, or named, but its files cannot be opened */
+    PARENT_UNREADABLE,  /**< no weights, or malformed ones */
+    PARENT_IS_BASE,     /**< the base's own numbers */
+    PARENT_IS_MODEL,    /**< the model's own numbers */
+    PARENT_REPEATED,    /**< an earlier parent's numbers */
+    PARENT_MISFIT,      /**< no tensor in the shape of the model's */
+} parent_state;
+
+/** A model or adapter that may have gone into the model. */
+typedef struct diff_parent {
+    const char *name;  /**< printable */
+    weir_model *model; /**< NULL unless usable */
+    weir_findings *findings;
+    parent_state state;
+    const char *note; /**< why it is left out, or "" */
+    ptrdiff_t *views; /**< by row of diff->tensors: the view of equal name and shape, or VIEW_NONE;
+                         NULL for adapters and what is left out */
+    size_t paired;    /**< rows that have a view */
+} diff_parent;
+
 struct weir_diff {
     arena memory;
     weir_model *base;
@@ -148,6 +172,11 @@ struct weir_diff {
     double
         unexplained; /**< share of the squared norm of the change; NaN when nothing was measured */
     uint64_t bytes_compared;
+    diff_parent *parents; /**< models, in the order given, those left out among them */
+    size_t parent_count;
+    diff_parent *adapters; /**< those that are adapters */
+    size_t adapter_count;
+    struct merge_finding *merge;       /**< delta/merge.h; NULL unless parents were named */
     char (*sha256)[DIGEST_TEXT_BYTES]; /**< of the model's files by index, "" unless hashed; NULL
                                           without --digest */
 };
@@ -160,6 +189,9 @@ weir_code diff_match(weir_diff *diff, weir_error *err);
 weir_code diff_compare(weir_diff *diff, const weir_diff_options *options, weir_error *err);
 /** Measure what an adapter adds to its base; instead of the two above. */
 weir_code diff_adapter(weir_diff *diff, const weir_diff_options *options, weir_error *err);
+/** Open the parents that the options name and pair their tensors with the rows of diff->tensors;
+ * fills diff->parents and diff->adapters. What cannot be used is left out with a note. */
+weir_code diff_parents(weir_diff *diff, const weir_diff_options *options, weir_error *err);
 /** Compare configuration, tokenizer, templates, generation settings and code; sorts the rows. */
 weir_code diff_files(weir_diff *diff, const char *base_path, const char *model_path,
                      weir_error *err);

@@ -448,6 +448,10 @@ const char *weir_trace_candidate_name(const weir_trace *trace, size_t index) {
     return trace->candidates[index].name;
 }
 
+const char *weir_trace_candidate_location(const weir_trace *trace, size_t index) {
+    return trace->candidates[index].location;
+}
+
 double weir_trace_candidate_log10_p(const weir_trace *trace, size_t index) {
     return trace->candidates[index].link.log10_p;
 }
