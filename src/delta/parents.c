@@ -119,7 +119,7 @@ static weir_code pair_parent(weir_diff *diff, diff_parent *parent, weir_error *e
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
         parent->views[i] =
-            row->state == TENSOR_COMPARED
+            row->state == TENSOR_COMPARED && !row->map
                 ? find_view(parent->model, &model_view(diff->model, (size_t)row->model_index)->base)
                 : VIEW_NONE;
         parent->paired += parent->views[i] != VIEW_NONE;
