@@ -58,6 +58,18 @@ static exit_status take_fail_on(invocation *call, const char *value) {
     return EXIT_DONE;
 }
 
+/* Whether a list of words with ", " between them has this one. */
+static bool has_word(const char *list, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = list; at; at = strstr(at, ", ")) {
+        at += *at == ',' ? 2 : 0;
+        if (strncmp(at, word, length) == 0 && (at[length] == '\0' || at[length] == ',')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "json", "json=report.json", "json=-". */
 static exit_status take_output(invocation *call, const char *value) {
     char name[FORMAT_NAME_BYTES] = "";
@@ -68,10 +80,10 @@ static exit_status take_output(invocation *call, const char *value) {
     weir_format format = WEIR_FORMAT_TABLE;
     const bool is_known = weir_format_find(&format, name, NULL) == WEIR_OK;
     const bool is_common = format == WEIR_FORMAT_TABLE || format == WEIR_FORMAT_JSON;
-    if (!is_known || !(is_common || call->command->has_lines_and_bundles)) {
-        return failure_of_usage(call->command, "no output format '%.*s'; there is: table, json%s",
-                                (int)length, value,
-                                call->command->has_lines_and_bundles ? ", jsonl, bundle" : "");
+    const char *others = call->command->formats;
+    if (!is_known || !(is_common || (others && has_word(others, name)))) {
+        return failure_of_usage(call->command, "no output format '%.*s'; there is: table, json%s%s",
+                                (int)length, value, others ? ", " : "", others ? others : "");
     }
     const char *path = value[length] ? value + length + 1 : NULL;
     if (path && !*path) {

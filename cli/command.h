@@ -85,7 +85,7 @@ typedef struct cli_command {
     const char *completes;      /* as for an option; NULL for file names */
     const action_spec *actions; /* ends with {NULL}; NULL: the verb does one thing. `completes`
                                    names them, and a shell offers file names after one */
-    bool has_lines_and_bundles; /* writes jsonl and bundle besides table and json */
+    const char *formats;        /* those it writes besides table and json: "jsonl, bundle"; NULL */
     size_t operands_min;
     size_t operands_max;
     const option_spec *const *options; /* ends with NULL */

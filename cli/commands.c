@@ -31,6 +31,16 @@ static const option_spec trace_output = {
             "bundle holds all that the verdict rests on, for --replay. May be repeated. FILE "
             "appears when it is whole: a failure leaves what was there before.",
 };
+static const option_spec diff_output = {
+    .id = OPTION_OUTPUT,
+    .letter = 'o',
+    .name = "output",
+    .argument = "FORMAT[=FILE]",
+    .completes = "table json html table= json= html=",
+    .help = "Write the result as table, json or html, to FILE or to standard output. The html is a "
+            "page in one file, with pictures and without script. May be repeated. FILE appears "
+            "when it is whole: a failure leaves what was there before.",
+};
 static const option_spec jsonl = {
     .id = OPTION_JSONL,
     .name = "jsonl",
@@ -150,8 +160,9 @@ static const option_spec help = {
 
 static const option_spec *const inspect_options[] = {&digest, &lenient, &name, COMMON_OPTIONS,
                                                      NULL};
-static const option_spec *const diff_options[] = {&parent,  &diff_registry, &exit_code,     &digest,
-                                                  &lenient, &name,          COMMON_OPTIONS, NULL};
+static const option_spec *const diff_options[] = {
+    &parent,      &diff_registry, &exit_code, &digest,   &lenient, &name, &json,
+    &diff_output, &quiet,         &verbose,   &no_color, &jobs,    &help, NULL};
 static const option_spec *const assess_options[] = {&base,    &registry, &fail_on,       &digest,
                                                     &lenient, &name,     COMMON_OPTIONS, NULL};
 static const option_spec *const trace_options[] = {
@@ -174,6 +185,7 @@ static const example_spec diff_examples[] = {
     {"weir diff upstream.gguf remix.gguf", "what was modified, with a heat strip by layer"},
     {"weir diff -v ./base ./remix", "the same, with every tensor"},
     {"weir diff ./base ./merge --parent ./a --parent ./b", "how a merge was put together"},
+    {"weir diff ./base ./remix -o html=diff.html", "a page to send to others"},
     {"weir diff --exit-code -q ./base ./mirror", "whether a mirror is what it says: 0 or 1"},
     {NULL, NULL},
 };
@@ -274,7 +286,7 @@ static const cli_command commands[] = {
         .operands = "MODEL...",
         .operands_help = "A file, a folder, or a fingerprint (*.weirfp). With --jsonl or --resume "
                          "several, and trees of folders.",
-        .has_lines_and_bundles = true,
+        .formats = "jsonl, bundle",
         .operands_min = 1,
         .operands_max = OPERANDS_MAX,
         .options = trace_options,
@@ -289,6 +301,7 @@ static const cli_command commands[] = {
         .operands_help =
             "The upstream and the downstream: files or folders in any two formats. MODEL may "
             "be an adapter.",
+        .formats = "html",
         .operands_min = 2,
         .operands_max = 2,
         .options = diff_options,

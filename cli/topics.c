@@ -30,6 +30,7 @@ static const topic_entry formats[] = {
      "Identified by their content, listed and marked not analysed; never called clean."},
     {NULL, "What weir writes."},
     {"table", "For a person: the verdict first, then tables and heat strips."},
+    {"html", "Of weir diff: a page in one file, with pictures and without script."},
     {"jsonl", "Of weir trace: one line of JSON for each of many models."},
     {"bundle", "Of weir trace: weir.bundle/1, from which others can compute the verdict again."},
     {"json",

@@ -24,6 +24,7 @@ typedef enum weir_format {
     WEIR_FORMAT_JSON,   /**< weir.inspect/1, weir.diff/1, weir.trace/1, weir.registry/1 ... */
     WEIR_FORMAT_JSONL,  /**< a trace alone: the same JSON in one line */
     WEIR_FORMAT_BUNDLE, /**< a trace alone: weir.bundle/1, from which it can be replayed */
+    WEIR_FORMAT_HTML,   /**< a comparison alone: a page in one file, without script */
 } weir_format;
 
 /** How text for a person may look. */
@@ -34,7 +35,8 @@ typedef struct weir_style {
     int verbosity; /**< -1 verdict line only, 0 normal, 1 every tensor and claim */
 } weir_style;
 
-/** Find a format by its name on the command line: "table", "json", "jsonl", "bundle".
+/** Find a format by its name on the command line: "table", "json", "jsonl", "bundle",
+ * "html".
  * @return WEIR_ERR_ARG for others */
 WEIR_API weir_code weir_format_find(weir_format *out, const char *name, weir_error *err);
 

@@ -12,6 +12,7 @@
 #include "evidence/result_json.h"
 #include "io/json_writer.h"
 #include "registry/registry.h"
+#include "report/html.h"
 #include "report/tables.h"
 
 weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) {
@@ -21,23 +22,24 @@ weir_code weir_format_find(weir_format *out, const char *name, weir_error *err) 
     } formats[] = {{"table", WEIR_FORMAT_TABLE},
                    {"json", WEIR_FORMAT_JSON},
                    {"jsonl", WEIR_FORMAT_JSONL},
-                   {"bundle", WEIR_FORMAT_BUNDLE}};
+                   {"bundle", WEIR_FORMAT_BUNDLE},
+                   {"html", WEIR_FORMAT_HTML}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (strcmp(formats[i].name, name) == 0) {
             *out = formats[i].format;
             return WEIR_OK;
         }
     }
-    return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a format: table, json, jsonl, bundle", "%s",
-                     name);
+    return weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "a format: table, json, jsonl, bundle, html",
+                     "%s", name);
 }
 
-/* Lines and bundles are of traces alone. */
+/* Lines and bundles are of traces alone, pages of comparisons. */
 static weir_code check_format(weir_format format, weir_error *err) {
     return format == WEIR_FORMAT_TABLE || format == WEIR_FORMAT_JSON
                ? WEIR_OK
                : weir_fail(err, WEIR_ERR_ARG, NULL, NULL, "the format table or json",
-                           "one that only traces have");
+                           "one that this result does not have");
 }
 
 static paint painter(FILE *stream, const weir_style *style, bool *is_short) {
@@ -88,14 +90,18 @@ weir_code weir_report_inspections(FILE *stream, weir_format format, const weir_s
 
 weir_code weir_report_diff(FILE *stream, weir_format format, const weir_style *style,
                            const weir_diff *diff, weir_error *err) {
+    bool is_short = false;
+    const paint out = painter(stream, style, &is_short);
+    if (format == WEIR_FORMAT_HTML) {
+        diff_write_html(&out, diff);
+        return finish(stream, is_short, err);
+    }
     WEIR_TRY(check_format(format, err));
     if (format == WEIR_FORMAT_JSON) {
         json_writer json = json_writer_init(stream);
         diff_write_json(&json, diff);
         return json_writer_finish(&json, err);
     }
-    bool is_short = false;
-    const paint out = painter(stream, style, &is_short);
     diff_print(&out, diff);
     return finish(stream, is_short, err);
 }
