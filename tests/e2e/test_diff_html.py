@@ -61,7 +61,7 @@ def test_a_page_is_whole_and_shows_the_verdict_the_onion_and_the_map(weir: Weir,
 
     result = weir("diff", base, model, "-o", f"html={tmp_path / 'page.html'}")
 
-    assert result.status == 0, result.stderr
+    assert result.code == 0, result.err
     page = Page((tmp_path / "page.html").read_text())
     assert page.open == []
     assert {"h1", "ol", "svg", "rect", "table"} <= set(page.tags)
@@ -77,12 +77,12 @@ def test_a_name_is_shown_and_never_becomes_markup(weir: Weir, tmp_path: Path) ->
 
     result = weir("diff", base, model, "-o", "html")
 
-    assert result.status == 0, result.stderr
-    page = Page(result.stdout)
+    assert result.code == 0, result.err
+    page = Page(result.out)
     assert page.open == []
     assert "script" not in page.tags
     assert "<script>alert('x')</script>&" in page.words
-    assert "\x1b" not in result.stdout
+    assert "\x1b" not in result.out
 
 
 def test_other_results_have_no_page(weir: Weir, tmp_path: Path) -> None:
@@ -90,5 +90,5 @@ def test_other_results_have_no_page(weir: Weir, tmp_path: Path) -> None:
 
     result = weir("inspect", base, "-o", "html")
 
-    assert result.status == 2
-    assert "html" in result.stderr
+    assert result.code == 2
+    assert "html" in result.err
