@@ -17,8 +17,9 @@
 #include "base/fail.h"
 #include "base/text.h"
 
-enum { SHOWN_BYTES = 80, WHAT_BYTES = 320 };
+enum { SHOWN_BYTES = 120, LEAD_BYTES = 24, WHAT_BYTES = 320 };
 static const char cut_mark[] = " ...";
+static const char skip_mark[] = "... ";
 
 const char *file_kind_name(file_kind kind) {
     switch (kind) {
@@ -70,6 +71,31 @@ static const char *keep_text(weir_diff *diff, const char *text, size_t shown_byt
     return arena_copy_text(&diff->memory, shown, strlen(shown));
 }
 
+/* How much of two long values is left out at their beginnings, so that the difference is shown. */
+static size_t skipped_bytes(const char *base, const char *model) {
+    size_t same = 0;
+    while (base && model && base[same] && base[same] == model[same]) {
+        same++;
+    }
+    if (same < SHOWN_BYTES - LEAD_BYTES) {
+        return 0;
+    }
+    same -= LEAD_BYTES;
+    while (same > 0 && ((unsigned char)base[same] & 0xC0u) == 0x80u) {
+        same--; /* no character is split */
+    }
+    return same;
+}
+
+static const char *keep_value(weir_diff *diff, const char *text, size_t skipped) {
+    if (skipped == 0) {
+        return keep_text(diff, text, SHOWN_BYTES);
+    }
+    char tail[SHOWN_BYTES * 2];
+    (void)snprintf(tail, sizeof tail, "%s%s", skip_mark, text + skipped);
+    return keep_text(diff, tail, SHOWN_BYTES);
+}
+
 weir_code file_delta_add(weir_diff *diff, const file_delta *row, weir_error *err) {
     void *items = diff->files;
     if (!checked_grow(&items, &diff->file_capacity, diff->file_count, sizeof *diff->files)) {
@@ -78,8 +104,9 @@ weir_code file_delta_add(weir_diff *diff, const file_delta *row, weir_error *err
     diff->files = items;
     file_delta kept = *row;
     kept.what = keep_text(diff, row->what, WHAT_BYTES);
-    kept.base = keep_text(diff, row->base, SHOWN_BYTES);
-    kept.model = keep_text(diff, row->model, SHOWN_BYTES);
+    const size_t skipped = skipped_bytes(row->base, row->model);
+    kept.base = keep_value(diff, row->base, skipped);
+    kept.model = keep_value(diff, row->model, skipped);
     kept.file = keep_text(diff, row->file, WHAT_BYTES);
     if (!kept.what || !kept.base || !kept.model || !kept.file) {
         return weir_fail_nomem(err);
@@ -169,6 +196,9 @@ static weir_code compare_templates(weir_diff *diff, weir_error *err) {
     for (size_t i = 0; i < model->template_count; i++) {
         const checkpoint_template *is = &model->templates[i];
         const checkpoint_template *was = find_template(base, is->name);
+        if (find_template(model, is->name) != is) {
+            continue; /* another place of the same name: template_places.c */
+        }
         if (base->template_count > 0 && (!was || !is_same_template(was, is))) {
             WEIR_TRY(add_template(diff, was, is, err));
         }

@@ -40,6 +40,8 @@ static const setting_kind kinds[] = {
      FILE_KIND_GENERATION, true},
     {"tokenizer_config.", "tokenizer_config", "tokenizer_config.json", WEIR_CHANGE_TOKENIZER,
      FILE_KIND_TOKENIZER_SETTING, false},
+    {"tokenizer.", "tokenizer", "tokenizer.json", WEIR_CHANGE_TOKENIZER,
+     FILE_KIND_TOKENIZER_SETTING, false},
     {"model_index.", "model_index", "model_index.json", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG,
      false},
     {"modelfile.", "modelfile", NULL, WEIR_CHANGE_CONFIG, FILE_KIND_GENERATION, true},
@@ -82,6 +84,9 @@ static bool is_left_out(const char *name) {
                                         "tokenizer_config.special_tokens_map_file",
                                         "tokenizer_config.tokenizer_file",
                                         "tokenizer_config.is_local",
+                                        "tokenizer.version",
+                                        "tokenizer.tokens",
+                                        "tokenizer.merges",
                                         "gguf.general.name",
                                         "gguf.general.file_type",
                                         "gguf.general.quantization_version",
@@ -100,7 +105,10 @@ static bool is_left_out(const char *name) {
                                            "gguf.general.license",
                                            "gguf.general.organization",
                                            "modelfile.license",
-                                           "tokenizer_config.added_tokens_decoder.",
+                                           "tokenizer.normalizer",
+                                           "tokenizer.pre_tokenizer",
+                                           "tokenizer.post_processor",
+                                           "tokenizer.decoder",
                                            "tokenizer_config.additional_special_tokens",
                                            NULL};
     static const char *const tokens[] = {"bos", "eos", "unk", "sep", "pad", "mask", "cls", NULL};
@@ -170,12 +178,14 @@ static file_delta describe(const setting_kind *from, const char *name) {
     } else if (strcmp(last, "auto_map") == 0 || strstr(name, ".auto_map.")) {
         row.change = WEIR_CHANGE_CODE;
         row.kind = FILE_KIND_AUTO_MAP;
-    } else if (is_system_prompt(last)) {
+    } else if (is_system_prompt(last) || has_prefix(name, "modelfile.system")) {
         row.change = WEIR_CHANGE_CONFIG;
         row.kind = FILE_KIND_SYSTEM_PROMPT;
-    } else if (strcmp(name, "modelfile.template") == 0) {
+    } else if (has_prefix(name, "modelfile.template")) {
         row.change = WEIR_CHANGE_TEMPLATE;
         row.kind = FILE_KIND_CHAT_TEMPLATE;
+    } else if (has_prefix(name, "modelfile.") && !has_prefix(name, "modelfile.parameter.")) {
+        row.kind = FILE_KIND_CONFIG;
     } else if (row.kind == FILE_KIND_CONFIG && is_generation(last)) {
         row.kind = FILE_KIND_GENERATION;
     } else if (row.kind == FILE_KIND_CONFIG && names_token_id(last)) {
@@ -257,6 +267,59 @@ static weir_code compare_claim(const file_pair *pair, const setting_kind *from,
     return file_delta_add(pair->diff, &row, err);
 }
 
+/* Flags of tokens that tokenizer_config.json restates one by one: counted, not listed. */
+static const char decoder_prefix[] = "tokenizer_config.added_tokens_decoder.";
+
+typedef struct decoder_tally {
+    size_t special; /* "special" flags that differ */
+    size_t other;
+    const weir_claim *first_was, *first_is;
+} decoder_tally;
+
+static bool has_decoder(const weir_claim **sorted, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (has_prefix(sorted[i]->name, decoder_prefix)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Both sides have the list; a token that only one of them lists is a matter of tokenizer.json. */
+static void count_decoder(decoder_tally *found, const weir_claim *was, const weir_claim *is) {
+    if (!was || !is || strcmp(was->value, is->value) == 0) {
+        return;
+    }
+    const char *last = strrchr(is->name, '.');
+    const bool is_special = strcmp(last, ".special") == 0;
+    if (found->special + found->other == 0 || (is_special && found->special == 0)) {
+        found->first_was = was;
+        found->first_is = is;
+    }
+    found->special += is_special;
+    found->other += !is_special;
+}
+
+static weir_code report_decoder(const file_pair *pair, const decoder_tally *found,
+                                weir_error *err) {
+    if (found->special + found->other == 0) {
+        return WEIR_OK;
+    }
+    char what[SENTENCE_BYTES];
+    (void)snprintf(what, sizeof what, "added_tokens_decoder: %zu settings of tokens, first %s",
+                   found->special + found->other,
+                   found->first_is->name + sizeof decoder_prefix - 1);
+    const file_delta row = {.change = WEIR_CHANGE_TOKENIZER,
+                            .kind = found->special > 0 ? FILE_KIND_SPECIAL_TOKENS
+                                                       : FILE_KIND_TOKENIZER_SETTING,
+                            .grade = WEIR_GRADE_PROVED,
+                            .what = what,
+                            .base = found->first_was->value,
+                            .model = found->first_is->value,
+                            .file = found->first_is->file};
+    return file_delta_add(pair->diff, &row, err);
+}
+
 static int by_name(const void *left, const void *right) {
     const weir_claim *a = *(const weir_claim *const *)left;
     const weir_claim *b = *(const weir_claim *const *)right;
@@ -304,18 +367,25 @@ static weir_code compare_kind(const file_pair *pair, const setting_kind *kind, w
         file_side_is_broken(&pair->model, kind->format)) {
         return WEIR_OK;
     }
+    const bool has_decoders = has_decoder(base, base_count) && has_decoder(model, model_count);
+    decoder_tally decoders = {0};
     size_t i = 0;
     size_t k = 0;
     while (i < base_count || k < model_count) {
         const int order = i == base_count    ? 1
                           : k == model_count ? -1
                                              : strcmp(base[i]->name, model[k]->name);
-        WEIR_TRY(compare_claim(pair, kind, order <= 0 ? base[i] : NULL,
-                               order >= 0 ? model[k] : NULL, is_alone, err));
+        const weir_claim *was = order <= 0 ? base[i] : NULL;
+        const weir_claim *is = order >= 0 ? model[k] : NULL;
+        if (!has_prefix(was ? was->name : is->name, decoder_prefix)) {
+            WEIR_TRY(compare_claim(pair, kind, was, is, is_alone, err));
+        } else if (has_decoders) {
+            count_decoder(&decoders, was, is);
+        }
         i += order <= 0;
         k += order >= 0;
     }
-    return WEIR_OK;
+    return report_decoder(pair, &decoders, err);
 }
 
 weir_code compare_settings(const file_pair *pair, weir_error *err) {

@@ -41,6 +41,8 @@ static const part_row part_rows[] = {
     {"generation_config", generation_config_read, "generation-config-malformed", false},
     {"preprocessor_config", preprocessor_config_read, "preprocessor-config-malformed", false},
     {"quantize_config", quantize_config_read, "quantize-config-malformed", false},
+    {"model_index", model_index_read, "pipeline-malformed", false},
+    {"modelfile", modelfile_read, "modelfile-malformed", false},
     {"special_tokens", special_tokens_read, "special-tokens-malformed", false},
     {"trainer_state", trainer_state_read, "trainer-state-malformed", false},
     {"adapter_config", adapter_read, "adapter-config-malformed", false},

@@ -21,9 +21,10 @@
 #include "io/source.h"
 
 /** One file. `format` is static: "safetensors", "gguf", "safetensors-index", "config", "tokenizer",
- *  "tokenizer_config", "special_tokens", "generation_config", "chat_template", "adapter_config",
- *  "card", "trainer_state", "mergekit_config", "python", "pickle", "torch-zip", "zip", "onnx",
- * "npy", "hdf5", "tensorflow", "sentencepiece", "json", "yaml", "text", "unknown" ... */
+ *  "tokenizer_config", "special_tokens", "generation_config", "model_index", "modelfile",
+ * "chat_template", "adapter_config", "card", "trainer_state", "mergekit_config", "python",
+ * "pickle", "torch-zip", "zip", "onnx", "npy", "hdf5", "tensorflow", "sentencepiece", "json",
+ * "yaml", "text", "unknown" ... */
 typedef struct checkpoint_file {
     const char *path; /**< relative to the checkpoint's folder, or the file's own name; printable */
     const char *raw_path; /**< the same as on disk; NULL for what is listed but not opened */
@@ -42,15 +43,35 @@ typedef struct checkpoint_template {
     const char *at; /**< "key chat_template", "" for a file of its own */
 } checkpoint_template;
 
+/** A token that a tokenizer treats apart from its model: an added token of tokenizer.json, a
+ * control or user-defined token of a GGUF. */
+typedef struct added_token {
+    uint32_t id;
+    bool is_special; /**< left out of decoded text; never made of a user's own characters */
+} added_token;
+
+/** What tokenizer.json does before and after its model. */
+typedef enum tokenizer_step {
+    TOKENIZER_NORMALIZER,
+    TOKENIZER_PRE_TOKENIZER,
+    TOKENIZER_POST_PROCESSOR,
+    TOKENIZER_DECODER,
+    TOKENIZER_STEP_COUNT,
+} tokenizer_step;
+
 /** Token strings by id; a missing id is NULL. */
 typedef struct vocabulary {
     const char **tokens;
     size_t count;
     uint64_t merges; /**< number of BPE merges, 0 when there are none */
     uint8_t
-        merges_sha256[32]; /**< over the merges in order, each "LEFT RIGHT\n"; zeros when none */
-    const char *model;     /**< "BPE", "Unigram", "WordPiece", "gpt2", "llama" ... or NULL */
-    const char *file;      /**< NULL when there is no tokenizer */
+        merges_sha256[32];    /**< over the merges in order, each "LEFT RIGHT\n"; zeros when none */
+    const added_token *added; /**< in the order of the file; of one id the last one counts */
+    size_t added_count;
+    bool has_step[TOKENIZER_STEP_COUNT];           /**< false where the file has null, or nothing */
+    uint8_t step_sha256[TOKENIZER_STEP_COUNT][32]; /**< of canonical JSON, canonical_json.h */
+    const char *model; /**< "BPE", "Unigram", "WordPiece", "gpt2", "llama" ... or NULL */
+    const char *file;  /**< NULL when there is no tokenizer */
 } vocabulary;
 
 /** Numbers of the architecture that the roles need; 0 is unknown. From config.json or GGUF

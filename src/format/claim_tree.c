@@ -139,14 +139,17 @@ static dotted_name name_of(const char *text) {
     return name;
 }
 
-weir_code claim_tree_add_scalar(const claim_tree *tree, const char *name, const json_token *value,
-                                weir_error *err) {
-    if (opens(value)) {
-        return document_skip(tree->source, value, err);
-    }
+weir_code claim_tree_add_value(const claim_tree *tree, const char *name, const json_token *value,
+                               weir_error *err) {
     const spot here = {.tree = tree, .first_claim = tree->target->count};
     const dotted_name whole = name_of(name);
     return walk_value(&here, &whole, value, err);
+}
+
+weir_code claim_tree_add_scalar(const claim_tree *tree, const char *name, const json_token *value,
+                                weir_error *err) {
+    return opens(value) ? document_skip(tree->source, value, err)
+                        : claim_tree_add_value(tree, name, value, err);
 }
 
 /* One member of the top object; its key was just read. */

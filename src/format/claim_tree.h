@@ -41,4 +41,8 @@ weir_code claim_tree_read(const claim_tree *tree, weir_error *err);
 weir_code claim_tree_add_scalar(const claim_tree *tree, const char *name, const json_token *value,
                                 weir_error *err);
 
+/** Claim a value whose first token was read, whole: `name` and what is inside it. */
+weir_code claim_tree_add_value(const claim_tree *tree, const char *name, const json_token *value,
+                               weir_error *err);
+
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything that is kept was made printable first, so that a claim can be shown on a terminal and
- * compared as it is shown. A value that is cut ends with cut_note.
+ * compared as it is shown. A value that is cut ends with a note that has the first half of its
+ * SHA-256, so that two long values which differ behind the cut are seen to differ.
  */
 #include "format/claims.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +14,10 @@
 #include "base/fail.h"
 #include "base/limits.h"
 #include "base/text.h"
-
-static const char cut_note[] = " [cut]";
+#include "io/digest.h"
 
 enum {
+    CUT_NOTE_BYTES = 80,
     LABEL_BYTES_MAX = 512,     /* a name, a file, a place: what is longer ends there */
     ESCAPE_BYTES_PER_BYTE = 4, /* one byte becomes "\xNN" at worst */
 };
@@ -38,14 +40,29 @@ static size_t kept_bytes(const char *value, size_t len) {
     return kept;
 }
 
-static const char *copy_value(arena *memory, const char *value, size_t len) {
-    char printable[(size_t)CLAIM_VALUE_BYTES_MAX * ESCAPE_BYTES_PER_BYTE + sizeof cut_note];
+static weir_code note_cut(char out[CUT_NOTE_BYTES], const char *value, size_t len,
+                          weir_error *err) {
+    WEIR_CLEANUP(digest_free) digest *hash = NULL;
+    uint8_t bytes[DIGEST_BYTES];
+    char text[DIGEST_TEXT_BYTES];
+    WEIR_TRY(digest_new(&hash, err));
+    digest_update(hash, value, len);
+    digest_finish(hash, bytes);
+    digest_format(text, bytes);
+    (void)snprintf(out, CUT_NOTE_BYTES, " [cut; sha256 of %zu bytes: %.32s]", len, text);
+    return WEIR_OK;
+}
+
+static weir_code copy_value(const char **out, arena *memory, const char *value, size_t len,
+                            weir_error *err) {
+    char printable[(size_t)CLAIM_VALUE_BYTES_MAX * ESCAPE_BYTES_PER_BYTE + 1 + CUT_NOTE_BYTES];
     const size_t kept = kept_bytes(value, len);
-    text_escape(printable, sizeof printable - strlen(cut_note), value, kept);
+    text_escape(printable, sizeof printable - CUT_NOTE_BYTES, value, kept);
     if (kept < len) {
-        memcpy(printable + strlen(printable), cut_note, sizeof cut_note);
+        WEIR_TRY(note_cut(printable + strlen(printable), value, len, err));
     }
-    return arena_copy_text(memory, printable, strlen(printable));
+    *out = arena_copy_text(memory, printable, strlen(printable));
+    return *out ? WEIR_OK : weir_fail_nomem(err);
 }
 
 weir_code claims_add(claims *list, const weir_claim *claim, size_t value_len, weir_error *err) {
@@ -54,11 +71,13 @@ weir_code claims_add(claims *list, const weir_claim *claim, size_t value_len, we
         return weir_fail_nomem(err);
     }
     list->items = items;
+    const char *value;
+    WEIR_TRY(copy_value(&value, &list->memory, claim->value, value_len, err));
     const weir_claim copy = {.name = copy_label(&list->memory, claim->name),
-                             .value = copy_value(&list->memory, claim->value, value_len),
+                             .value = value,
                              .file = copy_label(&list->memory, claim->file),
                              .at = copy_label(&list->memory, claim->at)};
-    if (!copy.name || !copy.value || !copy.file || !copy.at) {
+    if (!copy.name || !copy.file || !copy.at) {
         return weir_fail_nomem(err);
     }
     list->items[list->count++] = copy;

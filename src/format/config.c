@@ -160,6 +160,10 @@ weir_code quantize_config_read(const part *in, weir_error *err) {
     return read_claims(in, "quantize_config", SMALL_JSON_BYTES_MAX, false, err);
 }
 
+weir_code model_index_read(const part *in, weir_error *err) {
+    return read_claims(in, "model_index", SMALL_JSON_BYTES_MAX, false, err);
+}
+
 weir_code special_tokens_read(const part *in, weir_error *err) {
     return read_claims(in, "special_tokens", SMALL_JSON_BYTES_MAX, false, err);
 }

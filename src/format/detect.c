@@ -276,6 +276,8 @@ typedef struct name_rule {
 static const name_rule name_rules[] = {
     {"config.json", "config"},
     {"generation_config.json", "generation_config"},
+    {"model_index.json", "model_index"},
+    {"Modelfile", "modelfile"},
     {"preprocessor_config.json", "preprocessor_config"},
     {"processor_config.json", "preprocessor_config"},
     {"quantize_config.json", "quantize_config"},

@@ -195,8 +195,8 @@ static weir_code read_string(const reading *in, const pair *item, weir_error *er
     if (template_name) {
         return read_template(in, item, template_name, len, err);
     }
-    /* One byte more than a claim keeps, so that a cut is seen. */
-    const size_t shown = len <= CLAIM_VALUE_BYTES_MAX ? (size_t)len : CLAIM_VALUE_BYTES_MAX + 1;
+    /* More than a claim keeps, so that a cut is seen, and what stands behind it hashed. */
+    const size_t shown = len <= BYTE_READER_VIEW_MAX ? (size_t)len : BYTE_READER_VIEW_MAX;
     const char *text;
     WEIR_TRY(byte_reader_view(&text, in->bytes, shown, "a string", err));
     WEIR_TRY(add_claim(in, item, text, shown, err));
@@ -331,11 +331,31 @@ static uint64_t looked_at_elements(gguf_kind kind, uint64_t count) {
     return is_skipped ? SHOWN_ELEMENTS : count;
 }
 
+/* The types of tokens are all kept, with the vocabulary that they belong to. */
+static bool is_token_types(const reading *in, const pair *item, gguf_kind kind, uint64_t count) {
+    return in->fills_vocabulary && !in->options->skip_vocabulary && count > 0 &&
+           count <= VOCABULARY_COUNT_MAX && (kind == GGUF_KIND_I32 || kind == GGUF_KIND_U32) &&
+           key_is(item, "tokenizer.ggml.token_type");
+}
+
+/* Types of tokens: 3 is control, 4 user-defined (llama.cpp, llama.h, llama_token_type). */
+static void note_token_type(added_token *added, size_t *added_count, uint64_t id, uint64_t type) {
+    if (added && (type == 3 || type == 4)) {
+        added[(*added_count)++] = (added_token){.id = (uint32_t)id, .is_special = type == 3};
+    }
+}
+
 static weir_code read_numbers(const reading *in, const pair *item, gguf_kind kind, uint64_t count,
                               weir_error *err) {
     WEIR_CLEANUP(text_buffer_release) text_buffer shown = {0};
     text_buffer_format(&shown, "[%" PRIu64 "]", count);
-    const uint64_t looked_at = looked_at_elements(kind, count);
+    const bool are_types = is_token_types(in, item, kind, count);
+    added_token *added = are_types ? arena_alloc(&in->model->memory, count, sizeof *added) : NULL;
+    size_t added_count = 0;
+    if (are_types && !added) {
+        return weir_fail_nomem(err);
+    }
+    const uint64_t looked_at = are_types ? count : looked_at_elements(kind, count);
     bool is_constant = looked_at == count && count > 0;
     bool has_odd_truth = false;
     uint64_t first = 0;
@@ -345,6 +365,7 @@ static weir_code read_numbers(const reading *in, const pair *item, gguf_kind kin
         first = i == 0 ? value.value : first;
         is_constant = is_constant && value.is_whole && value.value == first;
         has_odd_truth = has_odd_truth || (kind == GGUF_KIND_BOOL && value.value > 1);
+        note_token_type(added, &added_count, i, value.value);
         if (i < SHOWN_ELEMENTS) {
             char text[GGUF_VALUE_TEXT_BYTES];
             gguf_value_format(text, &value);
@@ -361,6 +382,10 @@ static weir_code read_numbers(const reading *in, const pair *item, gguf_kind kin
     }
     if (has_odd_truth) {
         remark_truth(in, item);
+    }
+    if (are_types) {
+        in->model->vocabulary.added = added;
+        in->model->vocabulary.added_count = added_count;
     }
     if (is_constant) {
         WEIR_TRY(keep_number(in, item, first, err));
@@ -391,7 +416,9 @@ static weir_code read_array(const reading *in, const pair *item, weir_error *err
     if (key_is(item, "general.alignment")) {
         return fail_at(in, item->key.offset, "general.alignment of type u32", "an array", err);
     }
-    in->out->elements += looked_at_elements((gguf_kind)element, count);
+    in->out->elements += is_token_types(in, item, (gguf_kind)element, count)
+                             ? count
+                             : looked_at_elements((gguf_kind)element, count);
     if (in->out->elements > GGUF_ELEMENTS_MAX) {
         return weir_fail(err, WEIR_ERR_LIMIT, in->file, at_byte(offset).text,
                          "arrays of at most 33554432 strings and bools together",

@@ -51,6 +51,12 @@ weir_code weights_read_folder(loader *state, weir_error *err);
  * names. */
 weir_code weights_read_file(loader *state, weir_source *source, weir_error *err);
 
+/** Read one listed file of weights into the model; what is wrong with it is a finding. */
+weir_code weights_keep_file(loader *state, size_t index, weir_error *err);
+
+/** Read the parts of a diffusers pipeline, whose model_index.json was read. */
+weir_code pipeline_read(loader *state, weir_error *err);
+
 /** @return whether weights.c reads this format: safetensors, its index, gguf. */
 bool weights_has_reader(const char *format);
 

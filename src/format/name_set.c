@@ -119,8 +119,20 @@ weir_code name_set_add(name_set *set, uint32_t *held, const char *name, uint32_t
     return WEIR_OK;
 }
 
+bool name_set_find(const name_set *set, const char *name, uint32_t *value) {
+    if (set->count == 0) {
+        return false;
+    }
+    const struct name_slot *slot = find_slot(set, hash_name(set->key, name, strlen(name)), name);
+    if (slot->name) {
+        *value = slot->value;
+    }
+    return slot->name != NULL;
+}
+
 bool name_set_has(const name_set *set, const char *name) {
-    return set->count > 0 && find_slot(set, hash_name(set->key, name, strlen(name)), name)->name;
+    uint32_t value;
+    return name_set_find(set, name, &value);
 }
 
 void name_set_release(name_set *set) {

@@ -40,6 +40,9 @@ weir_code name_set_add(name_set *set, uint32_t *held, const char *name, uint32_t
 /** @return whether the set holds `name` */
 bool name_set_has(const name_set *set, const char *name);
 
+/** @param[out] value  of `name`; untouched when the set does not hold it, which is false */
+bool name_set_find(const name_set *set, const char *name, uint32_t *value);
+
 void name_set_release(name_set *set);
 static inline void name_set_release_cleanup(name_set *set) {
     name_set_release(set);

@@ -24,6 +24,10 @@ weir_code generation_config_read(const part *in, weir_error *err);
 weir_code preprocessor_config_read(const part *in, weir_error *err);
 weir_code quantize_config_read(const part *in, weir_error *err);
 /** special_tokens_map.json as "special_tokens.*". */
+/** model_index.json of a diffusers pipeline as "model_index.*": each part is [library, class]. */
+weir_code model_index_read(const part *in, weir_error *err);
+/** A Modelfile of Ollama as "modelfile.*"; a text, of which nothing is run or fetched. */
+weir_code modelfile_read(const part *in, weir_error *err);
 weir_code special_tokens_read(const part *in, weir_error *err);
 /** trainer_state.json as "trainer.*": the scalars at its top, never the log. */
 weir_code trainer_state_read(const part *in, weir_error *err);

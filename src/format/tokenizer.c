@@ -17,6 +17,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "format/canonical_json.h"
 #include "format/claim_tree.h"
 #include "format/parts.h"
 #include "io/digest.h"
@@ -168,10 +169,15 @@ typedef struct tokenizer_file {
     digest *merges;
     uint64_t merge_count;
     char model[32];
+    added_token *added;
+    size_t added_count;
+    size_t added_capacity;
+    uint64_t step_offsets[TOKENIZER_STEP_COUNT]; /* of their values; 0: not there, or null */
 } tokenizer_file;
 
 static void tokenizer_file_release_cleanup(tokenizer_file *file) {
     free(file->table.tokens);
+    free(file->added);
     digest_free(file->merges);
 }
 
@@ -309,11 +315,22 @@ static weir_code read_model(tokenizer_file *file, weir_error *err) {
     }
 }
 
-/* {"id": 5, "content": "<s>", ...}, whose opening brace was read; the flags are passed over. */
+static weir_code keep_added(tokenizer_file *file, uint64_t id, bool is_special, weir_error *err) {
+    void *items = file->added;
+    if (!checked_grow(&items, &file->added_capacity, file->added_count, sizeof *file->added)) {
+        return weir_fail_nomem(err);
+    }
+    file->added = items;
+    file->added[file->added_count++] = (added_token){.id = (uint32_t)id, .is_special = is_special};
+    return WEIR_OK;
+}
+
+/* {"id": 5, "content": "<s>", "special": true, ...}, whose opening brace was read. */
 static weir_code read_added_token(tokenizer_file *file, uint64_t offset, weir_error *err) {
     document *source = file->tree.source;
     const char *text = NULL;
     uint64_t id = UINT64_MAX;
+    bool is_special = false;
     for (;;) {
         json_token token;
         WEIR_TRY(document_next(source, &token, err));
@@ -322,7 +339,9 @@ static weir_code read_added_token(tokenizer_file *file, uint64_t offset, weir_er
         }
         const bool is_id = json_token_is(&token, "id");
         const bool is_content = json_token_is(&token, "content");
+        const bool is_flag = json_token_is(&token, "special");
         WEIR_TRY(document_next(source, &token, err));
+        is_special = is_flag ? token.kind == JSON_TRUE : is_special;
         if (is_id && token.kind == JSON_NUMBER) {
             (void)json_token_u64(&token, &id);
         } else if (is_content && token.kind == JSON_STRING) {
@@ -338,7 +357,8 @@ static weir_code read_added_token(tokenizer_file *file, uint64_t offset, weir_er
         return fail_at(file->table.in, WEIR_ERR_FORMAT, &at, "an added token with id and content",
                        "one without", err);
     }
-    return put_token(&file->table, id, text, /* wins= */ true, &at, err);
+    WEIR_TRY(put_token(&file->table, id, text, /* wins= */ true, &at, err));
+    return keep_added(file, id, is_special, err);
 }
 
 static weir_code read_added_tokens(tokenizer_file *file, weir_error *err) {
@@ -359,10 +379,27 @@ static weir_code read_added_tokens(tokenizer_file *file, weir_error *err) {
     }
 }
 
+/* The value is claimed here, and hashed when the document is known to be whole. */
+static weir_code read_step(tokenizer_file *file, tokenizer_step step, weir_error *err) {
+    static const char *const names[] = {"tokenizer.normalizer", "tokenizer.pre_tokenizer",
+                                        "tokenizer.post_processor", "tokenizer.decoder"};
+    json_token value;
+    WEIR_TRY(document_next(file->tree.source, &value, err));
+    file->step_offsets[step] = value.kind == JSON_NULL ? 0 : value.offset;
+    return claim_tree_add_value(&file->tree, names[step], &value, err);
+}
+
 static weir_code take_member(void *context, document *source, const json_token *key, bool *taken,
                              weir_error *err) {
     (void)source;
+    static const char *const steps[] = {"normalizer", "pre_tokenizer", "post_processor", "decoder"};
     tokenizer_file *file = context;
+    for (int step = 0; step < TOKENIZER_STEP_COUNT; step++) {
+        if (json_token_is(key, steps[step])) {
+            *taken = true;
+            return read_step(file, (tokenizer_step)step, err);
+        }
+    }
     const bool is_model = json_token_is(key, "model");
     *taken = is_model || json_token_is(key, "added_tokens");
     if (!*taken) {
@@ -385,6 +422,29 @@ static weir_code set_model(vocabulary *target, arena *memory, const char *name, 
     return target->model ? WEIR_OK : weir_fail_nomem(err);
 }
 
+/* Hand the added tokens and the hashes of the steps over to the checkpoint. */
+static weir_code end_steps(tokenizer_file *file, weir_error *err) {
+    const part *in = file->table.in;
+    vocabulary *target = &in->model->vocabulary;
+    if (file->added_count > 0) {
+        added_token *added = arena_alloc(&in->model->memory, file->added_count, sizeof *added);
+        if (!added) {
+            return weir_fail_nomem(err);
+        }
+        memcpy(added, file->added, file->added_count * sizeof *added);
+        target->added = added;
+        target->added_count = file->added_count;
+    }
+    for (size_t step = 0; step < TOKENIZER_STEP_COUNT; step++) {
+        if (file->step_offsets[step] > 0) {
+            WEIR_TRY(canonical_json_hash(target->step_sha256[step], in->source,
+                                         file->step_offsets[step], err));
+            target->has_step[step] = true;
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_code end_tokenizer(tokenizer_file *file, weir_error *err) {
     const part *in = file->table.in;
     vocabulary *target = &in->model->vocabulary;
@@ -399,7 +459,8 @@ static weir_code end_tokenizer(tokenizer_file *file, weir_error *err) {
         WEIR_TRY(set_model(target, &in->model->memory, model, err));
     }
     WEIR_TRY(claim_number(in, "tokenizer.tokens", file->table.count, err));
-    return claim_number(in, "tokenizer.merges", file->merge_count, err);
+    WEIR_TRY(claim_number(in, "tokenizer.merges", file->merge_count, err));
+    return end_steps(file, err);
 }
 
 weir_code tokenizer_read(const part *in, weir_error *err) {

@@ -6,6 +6,7 @@
  *     adapter_model.safetensors beside an adapter_config.json
  *     all other *.safetensors, if no tensor stands in two of them
  *     the one GGUF model, split or whole; "mmproj*" belongs to another part of the program
+ *     of a diffusers pipeline, those of its parts: pipeline.c
  * Several models in one folder are never chosen between. Weights that were not chosen, and all
  * weights below the top, are checked and then forgotten.
  *
@@ -93,6 +94,11 @@ static weir_code keep_file(loader *state, size_t index, gguf_split *split, bool 
         return WEIR_OK;
     }
     return keep_source(state, index, split, source, is_read, err);
+}
+
+weir_code weights_keep_file(loader *state, size_t index, weir_error *err) {
+    bool is_read;
+    return keep_file(state, index, NULL, &is_read, err);
 }
 
 /* Check one file that is not the model's, and forget all of it but its templates. */
@@ -605,10 +611,39 @@ static weir_code read_chosen(loader *state, const candidates *found, weir_error 
     return found->gguf_models == 1 ? read_gguf(state, found->gguf, err) : WEIR_OK;
 }
 
+static bool has_pipeline(const checkpoint *model) {
+    for (size_t i = 0; i < model->file_count; i++) {
+        if (is_format(&model->files[i], "model_index") && is_at_top(&model->files[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two shards of one part may hold one name, which no reader can resolve. */
+static weir_code read_pipeline(loader *state, weir_error *err) {
+    checkpoint *model = state->model;
+    WEIR_TRY(pipeline_read(state, err));
+    WEIR_CLEANUP(free) const stored_tensor **sorted = sort_tensors(&model->tensors, 0);
+    if (!sorted) {
+        return weir_fail_nomem(err);
+    }
+    for (size_t i = 1; i < model->tensors.count; i++) {
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0) {
+            (void)report_twins(state, sorted[i]->file, sorted, model->tensors.count);
+            break;
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_code weights_read_folder(loader *state, weir_error *err) {
     checkpoint *model = state->model;
     const candidates found = find_candidates(model);
     WEIR_TRY(read_chosen(state, &found, err));
+    if (model->tensors.count == 0 && has_pipeline(model)) {
+        WEIR_TRY(read_pipeline(state, err));
+    }
     for (size_t i = 0; i < model->file_count; i++) {
         const checkpoint_file *file = &model->files[i];
         if (state->files[i].is_tried || !state->files[i].raw_path ||

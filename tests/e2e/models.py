@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
@@ -110,7 +111,27 @@ def gguf_name(name: str) -> str:
     return f"blk.{layer}.{GGUF_NAMES[rest.removesuffix('.weight')]}.weight"
 
 
-def write_gguf(path: Path, tensors: Tensors, kind: str = "F32") -> Path:
+@dataclass
+class GgufTokenizer:
+    tokens: list[str]
+    merges: list[str] | None = None
+    types: list[int] | None = None
+    eos: int | None = None
+
+
+def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: GgufTokenizer) -> None:
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokenizer.tokens)
+    if tokenizer.merges is not None:
+        writer.add_token_merges(tokenizer.merges)
+    if tokenizer.types is not None:
+        writer.add_token_types(tokenizer.types)
+    if tokenizer.eos is not None:
+        writer.add_eos_token_id(tokenizer.eos)
+
+
+def write_gguf(path: Path, tensors: Tensors, kind: str = "F32", template: str | None = None,
+               tokenizer: GgufTokenizer | None = None) -> Path:
     """Matrices as `kind` ("Q8_0"), vectors as F32; q and k permuted as the converter does."""
     wanted = gguf.GGMLQuantizationType[kind]
     writer = gguf.GGUFWriter(path, "llama")
@@ -122,6 +143,10 @@ def write_gguf(path: Path, tensors: Tensors, kind: str = "F32") -> Path:
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
+    if template is not None:
+        writer.add_chat_template(template)
+    if tokenizer is not None:
+        add_tokenizer(writer, tokenizer)
     for name, values in tensors.items():
         if name.endswith("q_proj.weight"):
             values = permuted(values, HEADS)

@@ -94,7 +94,7 @@ static void a_value_at_the_limit_is_whole_and_a_longer_one_says_it_was_cut(void 
 
     assert_int_equal(strlen(list.items[0].value), CLAIM_VALUE_BYTES_MAX);
     assert_int_equal(list.items[1].value[CLAIM_VALUE_BYTES_MAX - 1], 'v');
-    assert_string_equal(list.items[1].value + CLAIM_VALUE_BYTES_MAX, " [cut]");
+    assert_non_null(strstr(list.items[1].value + CLAIM_VALUE_BYTES_MAX, " [cut; sha256 of "));
     free(value);
     claims_release(&list);
 }
@@ -111,7 +111,7 @@ static void a_cut_splits_no_character(void **state) {
         claims_add(&list, &(weir_claim){.name = "cut", .value = value, .file = "f"}, LEN, NULL),
         WEIR_OK);
 
-    assert_string_equal(list.items[0].value + CLAIM_VALUE_BYTES_MAX - 1, " [cut]");
+    assert_non_null(strstr(list.items[0].value + CLAIM_VALUE_BYTES_MAX - 1, " [cut; sha256 of "));
     free(value);
     claims_release(&list);
 }
