@@ -109,6 +109,8 @@ exit_status cmd_diff(const invocation *call) {
     status = session_write(&session, write_result, diff);
     if (status == EXIT_DONE && call->exit_code && weir_diff_has_changes(diff)) {
         status = EXIT_ANSWER_NO;
+    } else if (status == EXIT_DONE && !weir_diff_is_whole(diff)) {
+        status = EXIT_INPUT; /* what could be read is shown */
     }
     weir_diff_free(diff);
     status = session_end(&session, status);

@@ -89,6 +89,8 @@ WEIR_API weir_relation weir_diff_relation(const weir_diff *diff);
 WEIR_API weir_grade weir_diff_grade(const weir_diff *diff);
 /** @return whether a weight, template, tokenizer, config or code difference was found. */
 WEIR_API bool weir_diff_has_changes(const weir_diff *diff);
+/** @return whether every part of both models could be read: none is malformed. */
+WEIR_API bool weir_diff_is_whole(const weir_diff *diff);
 /** NULL is a no-op. */
 WEIR_API void weir_diff_free(weir_diff *diff);
 

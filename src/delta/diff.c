@@ -98,6 +98,24 @@ bool weir_diff_has_changes(const weir_diff *diff) {
     return diff->relation != WEIR_RELATION_IDENTICAL || diff->file_count > 0;
 }
 
+bool diff_finding_is_gap(const weir_finding *finding) {
+    return finding->verdict == WEIR_VERDICT_MALFORMED ||
+           finding->verdict == WEIR_VERDICT_NOT_ANALYSED;
+}
+
+static bool has_malformed(const weir_findings *findings) {
+    for (size_t i = 0; i < weir_findings_count(findings); i++) {
+        if (weir_findings_get(findings, i)->verdict == WEIR_VERDICT_MALFORMED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool weir_diff_is_whole(const weir_diff *diff) {
+    return !has_malformed(diff->base_findings) && !has_malformed(diff->findings);
+}
+
 void weir_diff_free(weir_diff *diff) {
     if (!diff) {
         return;

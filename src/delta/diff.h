@@ -181,6 +181,9 @@ struct weir_diff {
                                           without --digest */
 };
 
+/** Whether a finding says that a part was not compared, because it could not be read whole. */
+bool diff_finding_is_gap(const weir_finding *finding);
+
 /* The passes, in the order in which weir_diff_run calls them. */
 
 /** Match the tensors of both models by canonical name; fills diff->tensors. */

@@ -115,13 +115,28 @@ weir_code file_delta_add(weir_diff *diff, const file_delta *row, weir_error *err
     return WEIR_OK;
 }
 
-bool file_side_is_broken(const file_side *side, const char *format) {
-    for (size_t i = 0; i < side->files->file_count; i++) {
-        const checkpoint_file *file = &side->files->files[i];
-        if (strcmp(file->format, format) == 0 && !strchr(file->path, '/') &&
-            (file->verdict == WEIR_VERDICT_MALFORMED ||
-             file->verdict == WEIR_VERDICT_NOT_ANALYSED)) {
+/* Reading the file ended early: not only a part of it, as a template over the limit is. */
+static bool ended_early(const weir_finding *finding) {
+    static const char *const ids[] = {"over-limit", "file-unreadable", "unsupported"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        if (strcmp(finding->id, ids[i]) == 0) {
             return true;
+        }
+    }
+    return finding->verdict == WEIR_VERDICT_MALFORMED;
+}
+
+bool file_side_is_broken(const file_side *side, const char *format) {
+    for (size_t i = 0; i < weir_findings_count(side->findings); i++) {
+        const weir_finding *finding = weir_findings_get(side->findings, i);
+        if (!ended_early(finding) || strchr(finding->file, '/')) {
+            continue;
+        }
+        for (size_t k = 0; k < side->files->file_count; k++) {
+            if (strcmp(side->files->files[k].format, format) == 0 &&
+                strcmp(side->files->files[k].path, finding->file) == 0) {
+                return true;
+            }
         }
     }
     return false;
@@ -248,8 +263,12 @@ weir_code diff_files(weir_diff *diff, const char *base_path, const char *model_p
         return WEIR_OK; /* an adapter's own files describe the adapter */
     }
     file_pair pair = {.diff = diff,
-                      .base = {.files = model_checkpoint(diff->base), .directory = -1},
-                      .model = {.files = model_checkpoint(diff->model), .directory = -1}};
+                      .base = {.files = model_checkpoint(diff->base),
+                               .findings = diff->base_findings,
+                               .directory = -1},
+                      .model = {.files = model_checkpoint(diff->model),
+                                .findings = diff->findings,
+                                .directory = -1}};
     WEIR_CLEANUP(close) int base_folder = -1;
     WEIR_CLEANUP(close) int model_folder = -1;
     if (pair.base.files->is_folder && pair.model.files->is_folder) {

@@ -13,7 +13,8 @@
 /** One side of a comparison: what was read of it, and its folder to read more from. */
 typedef struct file_side {
     const checkpoint *files;
-    int directory; /**< open while the comparison lasts; -1 for a single file */
+    const weir_findings *findings; /**< from reading it */
+    int directory;                 /**< open while the comparison lasts; -1 for a single file */
 } file_side;
 
 /** Base and model side by side. */

@@ -242,7 +242,7 @@ static weir_code add_file_changes(weir_diff *diff, weir_error *err) {
         if (count == 0) {
             continue;
         }
-        char detail[192];
+        char detail[400];
         (void)snprintf(detail, sizeof detail, count == 1 ? "%s" : "%s and %zu more", first,
                        count - 1);
         const diff_change found = {

@@ -327,7 +327,8 @@ static int by_name(const void *left, const void *right) {
     return order != 0 ? order : (a > b) - (a < b);
 }
 
-/* The claims of one kind, sorted by name, the first of each name; NULL without memory. */
+/* The claims of one kind, sorted by name; NULL without memory. Of a name that stands twice the last
+ * one counts, as it does for Python's JSON reader, which is what loaders use. */
 static const weir_claim **sort_claims(size_t *count, const claims *list, const char *prefix) {
     const weir_claim **sorted = checked_alloc(list->count, sizeof *sorted);
     size_t found = 0;
@@ -341,9 +342,8 @@ static const weir_claim **sort_claims(size_t *count, const claims *list, const c
     }
     size_t kept = 0;
     for (size_t i = 0; i < found; i++) {
-        if (kept == 0 || strcmp(sorted[kept - 1]->name, sorted[i]->name) != 0) {
-            sorted[kept++] = sorted[i];
-        }
+        kept += kept == 0 || strcmp(sorted[kept - 1]->name, sorted[i]->name) != 0;
+        sorted[kept - 1] = sorted[i];
     }
     *count = kept;
     return sorted;

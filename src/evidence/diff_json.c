@@ -131,6 +131,23 @@ static void write_file(json_writer *json, const file_delta *file) {
     json_object_end(json);
 }
 
+static void write_gaps(json_writer *json, const char *side, const weir_findings *findings) {
+    for (size_t i = 0; i < weir_findings_count(findings); i++) {
+        const weir_finding *finding = weir_findings_get(findings, i);
+        if (!diff_finding_is_gap(finding)) {
+            continue;
+        }
+        json_object_begin(json);
+        json_member_string(json, "side", side);
+        json_member_string(json, "id", finding->id);
+        json_member_string(json, "severity", weir_severity_name(finding->severity));
+        json_member_string(json, "file", finding->file);
+        json_member_string(json, "at", finding->at);
+        json_member_string(json, "message", finding->message);
+        json_object_end(json);
+    }
+}
+
 void diff_write_json(json_writer *json, const weir_diff *diff) {
     json_object_begin(json);
     json_member_string(json, "schema", "weir.diff/1");
@@ -159,6 +176,11 @@ void diff_write_json(json_writer *json, const weir_diff *diff) {
     for (size_t i = 0; i < diff->file_count; i++) {
         write_file(json, &diff->files[i]);
     }
+    json_array_end(json);
+    json_key(json, "findings");
+    json_array_begin(json);
+    write_gaps(json, "base", diff->base_findings);
+    write_gaps(json, "model", diff->findings);
     json_array_end(json);
     json_object_end(json);
 }

@@ -50,6 +50,22 @@ static void print_file_deltas(const paint *out, const weir_diff *diff) {
     }
 }
 
+static size_t print_gaps(const paint *out, const char *side, const weir_findings *findings,
+                         size_t shown) {
+    for (size_t i = 0; i < weir_findings_count(findings) && shown < FILES_SHOWN; i++) {
+        const weir_finding *finding = weir_findings_get(findings, i);
+        if (!diff_finding_is_gap(finding)) {
+            continue;
+        }
+        WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+        text_buffer_format(&line, "%s of the %s%s%s: %s", finding->file, side,
+                           finding->at[0] ? ", " : "", finding->at, finding->message);
+        paint_gathered_field(out, shown == 0 ? "not compared" : "", &line);
+        shown++;
+    }
+    return shown;
+}
+
 static void add_row(struct libscols_table *table, const weir_diff *diff, const tensor_delta *row) {
     char text[5][32];
     const pair_stats *stats = &row->stats;
@@ -127,6 +143,7 @@ void diff_print(const paint *out, const weir_diff *diff) {
     (void)fputc('\n', out->stream);
     print_changes(out, diff);
     print_file_deltas(out, diff);
+    (void)print_gaps(out, "model", diff->findings, print_gaps(out, "base", diff->base_findings, 0));
     heat_strip_print(out, diff);
     print_tensors(out, diff);
 }

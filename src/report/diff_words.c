@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "report/tables.h"
@@ -146,14 +147,73 @@ void describe_change(text_buffer *text, const diff_change *found) {
     }
 }
 
-void describe_file(text_buffer *text, const file_delta *file) {
-    text_buffer_format(text, "%s", file->what);
-    if (file->change == WEIR_CHANGE_TOKENIZER && file->model[0]) {
-        text_buffer_format(text, "; for example %s", file->model);
-    } else if (file->base[0] || file->model[0]) {
+/* ": was -> is", in which only one of the two may be there. */
+static void describe_values(text_buffer *text, const file_delta *file) {
+    if (file->base[0] || file->model[0]) {
         text_buffer_format(text, ": %s -> %s", file->base[0] ? file->base : "(absent)",
                            file->model[0] ? file->model : "(absent)");
     }
+}
+
+static void describe_code_file(text_buffer *text, const file_delta *file) {
+    if (!file->base[0]) {
+        text_buffer_format(text,
+                           "%s is new: Python code that a loader runs when it is told to "
+                           "trust the model",
+                           file->what);
+    } else if (!file->model[0]) {
+        text_buffer_format(text, "%s, Python code, is removed", file->what);
+    } else {
+        text_buffer_format(text, "%s, Python code, holds other text (%.19s -> %.19s)", file->what,
+                           file->base, file->model);
+    }
+}
+
+void describe_file(text_buffer *text, const file_delta *file) {
+    switch (file->kind) {
+    case FILE_KIND_SAFETY_COMPONENT:
+    case FILE_KIND_WATERMARK_COMPONENT:
+        text_buffer_format(text, "%s (%s%s%s)", file->what, weir_grade_name(file->grade),
+                           file->file[0] ? ", " : "", file->file);
+        describe_values(text, file);
+        return;
+    case FILE_KIND_CHAT_TEMPLATE_PLACES:
+        text_buffer_format(text, "%s (%s)", file->what, file->model);
+        return;
+    case FILE_KIND_CODE_FILE:
+        describe_code_file(text, file);
+        return;
+    case FILE_KIND_AUTO_MAP:
+        text_buffer_format(text, "%s, which names Python code for a loader to run", file->what);
+        break;
+    case FILE_KIND_SYSTEM_PROMPT:
+        text_buffer_format(text, "system prompt, %s", file->what);
+        break;
+    case FILE_KIND_NORMALIZER:
+    case FILE_KIND_PRE_TOKENIZER:
+    case FILE_KIND_POST_PROCESSOR:
+    case FILE_KIND_DECODER:
+        text_buffer_format(text, "%s of the tokenizer", file->what);
+        break;
+    case FILE_KIND_MERGES:
+        text_buffer_format(text, "other %s", file->what);
+        break;
+    case FILE_KIND_TOKENS:
+    case FILE_KIND_SPECIAL_TOKENS:
+        text_buffer_format(text, "%s", file->what);
+        if (strchr(file->what, ':') && !file->base[0] && file->model[0]) {
+            text_buffer_format(text, "; for example %s", file->model);
+            return;
+        }
+        break;
+    case FILE_KIND_CHAT_TEMPLATE:
+    case FILE_KIND_TOKENIZER_SETTING:
+    case FILE_KIND_GENERATION:
+    case FILE_KIND_CONFIG:
+        text_buffer_format(text, "%s", file->what);
+        break;
+    }
+    describe_values(text, file);
 }
 
 /* How far a row stands up; a change that is no number stands above all. */

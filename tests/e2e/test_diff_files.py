@@ -429,6 +429,21 @@ def test_a_watermark_module_that_is_gone_is_said(weir: Weir, tmp_path: Path) -> 
 # ---- hostile files
 
 
+def test_of_a_key_that_stands_twice_the_last_one_counts(weir: Weir, pair: tuple[Path, Path]) -> None:
+    (pair[1] / "generation_config.json").write_text('{"temperature": 0.7, "top_p": 0.9, "temperature": 1.5}')
+
+    assert only(run(weir, pair), "generation")["model"] == "1.5"
+
+
+def test_a_huge_template_hides_no_other_setting(weir: Weir, pair: tuple[Path, Path]) -> None:
+    (pair[0] / "tokenizer_config.json").write_text(json.dumps({"add_bos_token": True}))
+    (pair[1] / "tokenizer_config.json").write_text(json.dumps({"chat_template": "x" * (2 << 20), "add_bos_token": False}))
+
+    value = run(weir, pair)
+
+    assert only(value, "tokenizer_setting")["what"] == "tokenizer_config.add_bos_token"
+    assert [gap["id"] for gap in value["findings"]] == ["template-limit"]
+
 @pytest.mark.parametrize("text", ['{"safety_checker": [', "[" * 500, '{"a": ' * 400, "\x00\x01", '{"safety_checker": nul}'])
 def test_a_malformed_index_accuses_of_nothing(weir: Weir, pipelines: tuple[Path, Path], text: str) -> None:
     (pipelines[1] / "model.safetensors").write_bytes((pipelines[1] / "unet" / "diffusion_pytorch_model.safetensors").read_bytes())
@@ -438,8 +453,11 @@ def test_a_malformed_index_accuses_of_nothing(weir: Weir, pipelines: tuple[Path,
     value = run(weir, pipelines)
 
     assert value["files"] == [] and value["relation"] == "identical"
-    found = weir("inspect", pipelines[1], "--json").json()["findings"]
-    assert any(finding["file"] == "model_index.json" and finding["at"].startswith("byte ") for finding in found)
+    assert {(gap["side"], gap["file"]) for gap in value["findings"]} == {("model", "model_index.json")}
+    assert value["findings"][0]["at"].startswith("byte ")
+    done = weir("diff", *pipelines)
+    is_malformed = value["findings"][0]["id"] == "pipeline-malformed"  # else it is over a limit
+    assert done.code == (3 if is_malformed else 0) and "model_index.json of the model, byte " in done.out
 
 
 def test_huge_code_is_compared_by_size(weir: Weir, pair: tuple[Path, Path]) -> None:
