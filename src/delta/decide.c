@@ -1,37 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From statistics to a statement: how the model stands to the base.
+ * From statistics to the relation.
  *
- * Derived, proved: a matrix of at least PROOF_ELEMENTS numbers is re-derived from the base bit for
- * bit (rounded or quantised), the numbers are not the base's own (something was lost), and
- * re-deriving the base from the model does not succeed. What was lost cannot have been added by
- * chance, so the direction is from the base. Related: the median cosine over aligned matrices is at
- * least cosine_related. For independent weights of n numbers the cosine has mean 0 and standard
- * deviation about 1 / sqrt(n), so .2 on matrices of 4096 numbers and more is over 12 deviations;
- * the margin is for structure that unrelated training runs share. No link: below cosine_unrelated.
- * Between the two weir does not decide. Vectors (norms, biases) are left out: they are alike in
- * unrelated models. Both thresholds are ours.
+ * Derived, proved: every learned tensor that both have, norms included, is the base's bit for bit
+ * or re-derived from it (rounded or quantised); at least one matrix of PROOF_ELEMENTS numbers is
+ * not the base's own (something was lost) and re-deriving the base from the model does not succeed.
+ * What was lost cannot have been added by chance, so the direction is from the base. One matrix is
+ * not enough: a model that was made from a relative of the base shares those that the relative
+ * kept, and is no child of the base. Copies say as much: layers of the model, or all its experts,
+ * that equal one of the base, whose own all differ, while everything else is the base's. Related:
+ * some matrix is the base's; or the median cosine over aligned matrices is at least cosine_related;
+ * or the base stands in the model in a turned basis. For independent weights of n numbers the
+ * cosine has mean 0 and standard deviation about 1 / sqrt(n), so .2 on matrices of 4096 numbers and
+ * more is over 12 deviations; the margin is for structure that unrelated training runs share. No
+ * link: below cosine_unrelated. Between the two weir does not decide. Vectors (norms, biases) are
+ * left out: they are alike in unrelated models. Both thresholds are ours.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/fail.h"
-#include "delta/diff.h"
+#include "delta/structure.h"
 
 enum { PROOF_ELEMENTS = 4096, COSINES_NEEDED = 4 };
 static const double cosine_related = 0.2;
 static const double cosine_unrelated = 0.02;
 
+static bool is_learned(const weir_tensor *tensor) {
+    return tensor->role != WEIR_ROLE_UNKNOWN && tensor->role != WEIR_ROLE_ROPE &&
+           tensor->role != WEIR_ROLE_POSITION_EMBEDDING;
+}
+
 /* Learned numbers, and enough of them that likeness says something. Constants of position and
  * tensors whose role is not known are left out: unrelated models share them. */
 static bool is_telling(const weir_diff *diff, const tensor_delta *row) {
     const weir_tensor *tensor = tensor_delta_shown(diff, row);
-    const bool is_learned = tensor->role != WEIR_ROLE_UNKNOWN && tensor->role != WEIR_ROLE_ROPE &&
-                            tensor->role != WEIR_ROLE_POSITION_EMBEDDING;
-    return row->state == TENSOR_COMPARED && is_learned && row->is_varied && tensor->rows > 1 &&
-           tensor->cols > 1 && row->stats.count >= PROOF_ELEMENTS && row->stats.sum_aa > 0 &&
-           row->stats.sum_bb > 0;
+    return row->state == TENSOR_COMPARED && is_learned(tensor) && row->is_varied &&
+           tensor->rows > 1 && tensor->cols > 1 && row->stats.count >= PROOF_ELEMENTS &&
+           row->stats.sum_aa > 0 && row->stats.sum_bb > 0;
 }
 
 static int by_value(const void *left, const void *right) {
@@ -64,6 +71,7 @@ typedef struct tally {
     size_t telling_equal; /* telling tensors that are bit-equal */
     size_t proofs;        /* telling tensors re-derived with loss, and not the other way round */
     size_t explained;     /* telling tensors re-derived or equal */
+    size_t different;     /* learned tensors that are neither */
 } tally;
 
 static tally count_rows(const weir_diff *diff) {
@@ -79,6 +87,8 @@ static tally count_rows(const weir_diff *diff) {
         count.unmatched += !is_compared;
         count.telling_equal += is_equal && tells;
         count.explained += is_rederived;
+        count.different += is_compared && is_learned(tensor_delta_shown(diff, row)) &&
+                           !tensor_delta_is_explained(row);
         count.proofs += is_rederived && row->stats.sum_dd > 0 && !row->is_reversed;
     }
     return count;
@@ -89,10 +99,15 @@ static void decide_relation(weir_diff *diff) {
     diff->direction = DIRECTION_UNKNOWN;
     diff->relation = WEIR_RELATION_CANNOT_DECIDE;
     diff->grade = WEIR_GRADE_UNKNOWN;
-    if (count.compared > 0 && count.bit_equal == count.compared && count.unmatched == 0) {
+    const structure_finding *structure = diff->structure;
+    const bool is_same_structure = !structure || structure->is_plain;
+    const bool shows_direction = count.proofs > 0 || structure_shows_copies(structure);
+    const bool is_turned = structure && structure->rotated.grade == WEIR_GRADE_STRONG;
+    if (count.compared > 0 && count.bit_equal == count.compared && count.unmatched == 0 &&
+        is_same_structure) {
         diff->relation = WEIR_RELATION_IDENTICAL;
         diff->grade = WEIR_GRADE_PROVED;
-    } else if (count.proofs > 0) {
+    } else if (shows_direction && count.explained > 0 && count.different == 0) {
         diff->relation = WEIR_RELATION_DERIVED;
         diff->grade = WEIR_GRADE_PROVED;
         diff->direction = DIRECTION_FROM_BASE;
@@ -100,6 +115,9 @@ static void decide_relation(weir_diff *diff) {
         diff->relation = WEIR_RELATION_RELATED;
         diff->grade = WEIR_GRADE_PROVED;
     } else if (diff->cosine_count >= COSINES_NEEDED && diff->median_cosine >= cosine_related) {
+        diff->relation = WEIR_RELATION_RELATED;
+        diff->grade = WEIR_GRADE_STRONG;
+    } else if (is_turned) {
         diff->relation = WEIR_RELATION_RELATED;
         diff->grade = WEIR_GRADE_STRONG;
     } else if (diff->cosine_count >= COSINES_NEEDED &&

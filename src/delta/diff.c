@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/findings.h"
+#include "delta/structure.h"
 
 double tensor_delta_rel_norm(const tensor_delta *delta) {
     if (delta->stats.sum_aa > 0) {
@@ -71,8 +72,10 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
     if (diff_is_adapter(diff->model)) {
         WEIR_TRY(diff_adapter(diff, options, err));
     } else {
+        WEIR_TRY(diff_structure(diff, options, err));
         WEIR_TRY(diff_match(diff, err));
         WEIR_TRY(diff_compare(diff, options, err));
+        WEIR_TRY(structure_grade(diff, err));
     }
     WEIR_TRY(diff_parents(diff, options, err));
     WEIR_TRY(diff_files(diff, base_path, model_path, err));
@@ -124,6 +127,7 @@ void weir_diff_free(weir_diff *diff) {
     weir_model_free(diff->model);
     weir_findings_free(diff->base_findings);
     weir_findings_free(diff->findings);
+    structure_release(diff->structure);
     for (size_t i = 0; i < diff->parent_count; i++) {
         weir_model_free(diff->parents[i].model);
         weir_findings_free(diff->parents[i].findings);

@@ -149,12 +149,15 @@ typedef struct diff_parent {
     size_t paired;    /**< rows that have a view */
 } diff_parent;
 
+struct structure_finding;
+
 struct weir_diff {
     arena memory;
     weir_model *base;
     weir_model *model;
     weir_findings *base_findings;
-    weir_findings *findings; /**< the model's */
+    weir_findings *findings;             /**< the model's */
+    struct structure_finding *structure; /**< of arena memory; NULL for an adapter */
     tensor_delta *tensors;
     size_t tensor_count;
     file_delta *files;

@@ -22,7 +22,7 @@ typedef struct expert_pair {
     double cosine; /**< of the sampled rows */
 } expert_pair;
 
-/** One layer of the model. */
+/** One layer of the model. Kept are experts with a partner, if only by their number. */
 typedef struct expert_map {
     int32_t layer;            /**< of the model */
     int32_t base_layer;       /**< of the base */
@@ -31,6 +31,7 @@ typedef struct expert_map {
     size_t base_count;  /**< experts of the base's layer; 0 when it is dense */
     size_t model_count; /**< of the model's; 0 when it is dense */
     size_t kept, added, removed, moved;
+    size_t alike;      /**< of those kept, with rows that are alike */
     bool is_upcycled;  /**< experts of the model are the base's dense feed-forward */
     bool is_extracted; /**< the model's dense feed-forward is an expert of the base */
     bool is_same;      /**< each expert is the base's of the same number */

@@ -11,6 +11,7 @@
 #define WEIR_DELTA_FRAME_H
 
 #include "delta/axis_map.h"
+#include "delta/layer_views.h"
 #include "delta/rotation.h"
 #include "tensor/model.h"
 
@@ -35,6 +36,16 @@ void frame_of_map(residual_frame *out, const axis_map *channels);
 /** Channels of the base's basis. `turned` belongs to the arena. */
 weir_code frame_of_rotation(residual_frame *out, arena *memory, const rotation *turn,
                             weir_error *err);
+
+/** Width of the residual stream: of the embedding, else of what reads the stream; 0 unknown. */
+uint64_t frame_hidden(const weir_model *model);
+
+/**
+ * Read the gain of the norm that a role of a layer reads through.
+ * @param[out] gain  malloc'ed, [hidden]; NULL when the frame is not turned, or without such a norm
+ */
+weir_code frame_read_gain(float **gain, const residual_frame *frame, const weir_model *model,
+                          const layer_views *layer, weir_role role, weir_error *err);
 
 /** Whether rows of this view can be read in the frame. */
 bool frame_fits(const residual_frame *frame, frame_side side, const tensor_view *view);

@@ -13,7 +13,10 @@
 #include "delta/frame.h"
 #include "tensor/model.h"
 
-enum { LAYER_NONE = -1 };
+enum {
+    LAYER_NONE = -1,
+    LAYER_SEARCH_MAX = 1024, /**< layers on each side that are compared one with another */
+};
 
 typedef enum layer_link {
     LAYER_LINK_NONE,  /**< no layer of the base is like it */
@@ -31,14 +34,17 @@ typedef struct layer_pair {
 } layer_pair;
 
 typedef struct layer_map {
-    const layer_pair *pairs; /**< [count], by model layer; arena's */
+    layer_pair *pairs; /**< [count], by model layer; arena's */
     size_t count;
     size_t base_count;
     const int32_t *dropped; /**< layers of the base that no layer of the model is */
     size_t dropped_count;
     size_t duplicated; /**< layers of the model whose base layer stands in it more than once, less
                           one for each such base layer */
+    size_t linked;     /**< layers of the model with a link by rows */
+    size_t moved;      /**< of them, those of another number in the base */
     size_t added;      /**< layers of the model without one of the base */
+    bool base_repeats; /**< layers of the base are equal to each other, so far as was sampled */
     bool is_reordered; /**< base layers do not rise */
     bool is_same;      /**< every layer is the base's of the same number, none dropped or added */
 } layer_map;
@@ -50,11 +56,14 @@ typedef struct layer_map {
  *               have as many
  * @return WEIR_OK; WEIR_ERR_IO; WEIR_ERR_FORMAT; WEIR_ERR_NOMEM
  *
- * Cost: two rows of each projection of each layer. Beyond LAYER_SEARCH_MAX products of layers only
- * equal rows and equal numbers are looked for.
+ * Cost: two rows of each projection of each layer. Beyond LAYER_SEARCH_MAX layers without a partner
+ * only equal rows and equal numbers are looked for.
  */
 weir_code layer_map_find(layer_map *out, arena *memory, const weir_model *base,
                          const weir_model *model, const residual_frame *frame, weir_error *err);
+
+/** Count again what the pairs say, after one of them was changed. */
+weir_code layer_map_count(layer_map *map, arena *memory, const weir_model *base, weir_error *err);
 
 /** The pair of a layer of the model, or NULL. */
 const layer_pair *layer_map_get(const layer_map *map, int32_t model_layer);

@@ -34,7 +34,7 @@ typedef struct rotation {
 } rotation;
 
 /**
- * Estimate Q from rows of the same tokens, every second of them, and check it on the others.
+ * Estimate Q from rows of the same tokens, two of three, and check it on the others.
  *
  * @param base   [tokens, hidden]
  * @param model  [tokens, hidden]

@@ -38,8 +38,7 @@ typedef struct structure_proof {
 } structure_proof;
 
 typedef struct structure_finding {
-    bool is_alike; /**< one shape, and sampled rows at the same place are alike: no more was
-                      looked for */
+    bool is_plain; /**< every part is the base's of the same place, or nothing says otherwise */
     layer_map layers;
     vocabulary_map vocabulary;
     axis_map channels; /**< of the residual stream; all zero when they are the base's */
@@ -77,6 +76,9 @@ typedef struct structure_finding {
  */
 weir_code diff_structure(weir_diff *diff, const weir_diff_options *options, weir_error *err);
 
+/** Release what is not the arena's; NULL is a no-op. */
+void structure_release(structure_finding *found);
+
 /**
  * Name of the tensor of the base that a tensor of the model would be.
  * @param[out] out  owned by diff->memory, or the tensor's own name; NULL: the base has none
@@ -91,6 +93,12 @@ weir_code structure_base_name(const char **out, weir_diff *diff, const tensor_vi
  */
 weir_code structure_pair(const pair_map **map, bool *fits, weir_diff *diff, const tensor_view *base,
                          const tensor_view *model, weir_error *err);
+
+/**
+ * Whether copies show which model was first: layers of the model, or all its experts, are equal to
+ * one layer or feed-forward of the base, whose own layers all differ. Trained copies would differ.
+ */
+bool structure_shows_copies(const structure_finding *found);
 
 /** Grade what was found, from the statistics of the pairs. After diff_compare(). */
 weir_code structure_grade(weir_diff *diff, weir_error *err);

@@ -17,4 +17,29 @@ static const double THRESHOLD_REPLAY_PROVED = 0.9999;
  * counted too. */
 static const double THRESHOLD_RANK_OVER_EDGE = 1.5;
 
+/* Structure. Rows of one weight matrix and of another's are alike from this cosine on: independent
+ * rows over 64 numbers or more stay below it but once in 10^4 (the deviation of their cosine is at
+ * most .125), trained copies and fine-tunes are above .8. */
+static const double THRESHOLD_ROWS_ALIKE = 0.5;
+
+/* Rows that are alike to this degree need no search for better ones: fine-tunes of the zoo keep
+ * theirs above it, and no two layers of one model came near it. */
+static const double THRESHOLD_ROWS_CLOSE = 0.9;
+
+/* A layer, head or row counts as another one of the base only when that is so much nearer by cosine
+ * than the next; the deviation of a difference of two cosines of independent rows is below .18. */
+static const double THRESHOLD_PLACE_MARGIN = 0.2;
+
+/* Of the units, heads or channels that could have a partner so many must have one, before any is
+ * believed. Unrelated models matched none in this way. */
+static const double THRESHOLD_MATCHED_SHARE = 0.5;
+
+/* Squared relative error of the held tokens under an estimated rotation. Independent embeddings
+ * leave 1 and more, a rotation stored in bf16 leaves 10^-5. */
+static const double THRESHOLD_ROTATION_TOKENS = 0.1;
+
+/* A matrix holds the base's numbers in a turned basis when its squared relative error is at most
+ * this: rounding both sides to bf16 and estimating the basis from rounded rows leaves 2 10^-5. */
+static const double THRESHOLD_ROTATION_EQUAL = 1e-4;
+
 #endif

@@ -265,11 +265,10 @@ static bool add_direction(float *out, const float *row, const double *mean, size
 }
 
 static weir_code gather_directions(directions *out, const float *rows, size_t row_count,
-                                   size_t cols, bool any_sign, const uint32_t *partners,
+                                   size_t cols, bool keep_mean, const uint32_t *partners,
                                    const bool *is_taken, weir_error *err) {
     WEIR_CLEANUP(free) double *mean = NULL;
-    /* Rows of free sign have no common mean. */
-    WEIR_TRY(mean_row(&mean, rows, any_sign ? 0 : row_count, cols, err));
+    WEIR_TRY(mean_row(&mean, rows, keep_mean ? 0 : row_count, cols, err));
     size_t elements;
     out->indices = checked_alloc(row_count, sizeof *out->indices);
     out->rows = checked_mul_size(&elements, row_count, cols)
@@ -388,10 +387,11 @@ static weir_code join_near(search *run, weir_error *err) {
     }
     WEIR_CLEANUP(release_directions) directions from = {0};
     WEIR_CLEANUP(release_directions) directions to = {0};
-    const bool any_sign = run->options->any_sign;
-    WEIR_TRY(gather_directions(&from, run->from, run->from_rows, run->cols, any_sign, run->partners,
-                               NULL, err));
-    WEIR_TRY(gather_directions(&to, run->to, run->to_rows, run->cols, any_sign, NULL,
+    /* Rows of free sign have no common mean. */
+    const bool keep_mean = run->options->any_sign || run->options->keep_mean;
+    WEIR_TRY(gather_directions(&from, run->from, run->from_rows, run->cols, keep_mean,
+                               run->partners, NULL, err));
+    WEIR_TRY(gather_directions(&to, run->to, run->to_rows, run->cols, keep_mean, NULL,
                                run->options->may_repeat ? NULL : run->is_taken, err));
     return from.count > 0 && to.count > 0 ? search_nearest(run, &from, &to, err) : WEIR_OK;
 }

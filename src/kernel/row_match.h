@@ -26,6 +26,7 @@
 typedef struct row_match_options {
     bool any_sign;     /**< a row may be the negative of its partner */
     bool may_repeat;   /**< several rows may have one partner */
+    bool keep_mean;    /**< the rows of one side are not a sample of the other's kind */
     double cosine_min; /**< of partners that are not equal; chance may ask for more */
     double margin;     /**< by which a partner is nearer than the next */
 } row_match_options;
