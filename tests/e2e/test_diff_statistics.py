@@ -118,7 +118,8 @@ def test_one_edited_tensor_is_seen_through_quantisation(weir: Weir, tmp_path: Pa
 
     value = run(weir, write_folder(tmp_path / "a", base), write_gguf(tmp_path / "b.gguf", model, "Q8_0"))
 
-    assert value["relation"] == "derived"
+    # A child of a relative that shares the other matrices would look the same: no direction.
+    assert (value["relation"], value["grade"]) == ("related", "proved")
     assert by_name(value)["layers.1.q"]["class"] == "unknown"
     assert by_name(value)["layers.0.q"]["class"] == "quantised"
     partial = next(c for c in value["changes"] if c["class"] == "partial")
@@ -196,13 +197,15 @@ def test_added_removed_and_reshaped_tensors_are_listed(weir: Weir, tmp_path: Pat
     del model["model.layers.1.mlp.up_proj.weight"]
     model["extra.weight"] = np.ones((3, 4), np.float32)
     model["model.embed_tokens.weight"] = np.vstack([base["model.embed_tokens.weight"], np.ones((1, 64), np.float32)])
+    model["model.layers.0.self_attn.o_proj.weight"] = np.ones((64, 32), np.float32)
 
     value = run(weir, write_folder(tmp_path / "a", base), write_folder(tmp_path / "b", model))
 
     states = {name: row["state"] for name, row in by_name(value).items()}
     assert states["layers.1.up"] == "removed"
     assert states["extra.weight"] == "added"
-    assert states["embedding"] == "reshaped"
+    assert states["embedding"] == "compared"  # the shared rows are
+    assert states["layers.0.o"] == "reshaped"
     assert any("1 tensors added, 1 removed, 1 of another shape" == c.get("detail") for c in value["changes"])
 
 
