@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 
-.PHONY: all run check bench fuzz zoo lint format install clean help
+.PHONY: all run check bench fuzz zoo changes-zoo lint format install clean help
 
 all: build/build.ninja ## build build/weir
 	@ninja -C build --quiet
@@ -28,9 +28,13 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (60)
 	@tools/install-packages build fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
 
-zoo: ## build the zoo of models and judge every trace of it; results go to bench/results
+zoo: ## build the zoo of models and judge every trace and diff of it; results go to bench/results
 	@tools/install-packages build run
 	@tools/zoo
+
+changes-zoo: ## the part of the zoo that judges what was modified; results go to bench/results
+	@tools/install-packages build run
+	@tools/changes-zoo
 
 lint: ## layout, shell scripts, clang-tidy over every C file
 	@tools/install-packages build lint
@@ -48,4 +52,4 @@ clean: ## remove the build folders
 	@rm --recursive --force build build-asan build-fuzz build-release
 
 help: ## this list
-	@sed --quiet --regexp-extended 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand --tabs=18
+	@sed --quiet --regexp-extended 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand --tabs=18

@@ -95,6 +95,8 @@ def add_vocabulary(writer: gguf.GGUFWriter, model: Checkpoint) -> None:
                              for pair in content["merges"]])
     writer.add_eos_token_id(0)
     writer.add_bos_token_id(0)
+    if "chat_template.jinja" in model.tokenizer:
+        writer.add_chat_template(model.tokenizer["chat_template.jinja"])
 
 
 def write_gguf(path: Path, model: Checkpoint, kind: str = "F32") -> Path:
