@@ -58,42 +58,57 @@ static weir_code hash_content(char out[VALUE_BYTES], bool *is_read, const file_s
     return code == WEIR_ERR_NOMEM ? weir_fail_nomem(err) : WEIR_OK;
 }
 
-/* Both files of a pair, or neither, are told by their hashes; either may be NULL. */
-static weir_code describe_pair(char old[VALUE_BYTES], char new[VALUE_BYTES], uint64_t *budget,
-                               const file_pair *pair, const checkpoint_file *was,
-                               const checkpoint_file *is, weir_error *err) {
-    const uint64_t old_bytes = was ? was->bytes : 0;
-    const uint64_t new_bytes = is ? is->bytes : 0;
-    bool is_old_read = !was;
-    bool is_new_read = !is;
-    old[0] = '\0';
-    new[0] = '\0';
+/* One path of both folders; either file may be NULL. */
+typedef struct code_pair {
+    const checkpoint_file *was;
+    const checkpoint_file *is;
+    char old[VALUE_BYTES];
+    char new[VALUE_BYTES];
+} code_pair;
+
+static uint64_t size_of(const checkpoint_file *file) {
+    return file ? file->bytes : 0;
+}
+
+static weir_code hash_one(char out[VALUE_BYTES], bool *is_read, const file_side *side,
+                          const checkpoint_file *file, weir_error *err) {
+    *is_read = !file;
+    return file ? hash_content(out, is_read, side, file, err) : WEIR_OK;
+}
+
+static void describe_size(char out[VALUE_BYTES], const checkpoint_file *file) {
+    (void)snprintf(out, VALUE_BYTES, file ? "%" PRIu64 " bytes, not read" : "", size_of(file));
+}
+
+/* Both files of a pair are told by their hashes, or both by their sizes. */
+static weir_code describe_pair(code_pair *two, uint64_t *budget, const file_pair *pair,
+                               weir_error *err) {
+    const uint64_t old_bytes = size_of(two->was);
+    const uint64_t new_bytes = size_of(two->is);
+    bool is_old_read = false;
+    bool is_new_read = false;
     if (old_bytes <= CODE_BYTES_MAX && new_bytes <= CODE_BYTES_MAX &&
         old_bytes + new_bytes <= *budget) {
         *budget -= old_bytes + new_bytes;
-        if (was) {
-            WEIR_TRY(hash_content(old, &is_old_read, &pair->base, was, err));
-        }
-        if (is) {
-            WEIR_TRY(hash_content(new, &is_new_read, &pair->model, is, err));
-        }
+        WEIR_TRY(hash_one(two->old, &is_old_read, &pair->base, two->was, err));
+        WEIR_TRY(hash_one(two->new, &is_new_read, &pair->model, two->is, err));
     }
     if (!is_old_read || !is_new_read) {
-        (void)snprintf(old, VALUE_BYTES, was ? "%" PRIu64 " bytes, not read" : "", old_bytes);
-        (void)snprintf(new, VALUE_BYTES, is ? "%" PRIu64 " bytes, not read" : "", new_bytes);
+        describe_size(two->old, two->was);
+        describe_size(two->new, two->is);
     }
     return WEIR_OK;
 }
 
-static weir_code add_row(const file_pair *pair, const checkpoint_file *file, const char *was,
-                         const char *is, weir_error *err) {
+static weir_code add_row(const file_pair *pair, const code_pair *two, weir_error *err) {
+    const char *path = two->is ? two->is->path : two->was->path;
     const file_delta row = {.change = WEIR_CHANGE_CODE,
                             .kind = FILE_KIND_CODE_FILE,
                             .grade = WEIR_GRADE_PROVED,
-                            .what = file->path,
-                            .base = was,
-                            .model = is,
-                            .file = file->path};
+                            .what = path,
+                            .base = two->old,
+                            .model = two->new,
+                            .file = path};
     return file_delta_add(pair->diff, &row, err);
 }
 
@@ -111,12 +126,10 @@ weir_code compare_code(const file_pair *pair, weir_error *err) {
             return WEIR_OK;
         }
         const int order = !was ? 1 : !is ? -1 : strcmp(was->raw_path, is->raw_path);
-        char old[VALUE_BYTES];
-        char new[VALUE_BYTES];
-        WEIR_TRY(describe_pair(old, new, &budget, pair, order <= 0 ? was : NULL,
-                               order >= 0 ? is : NULL, err));
-        if (strcmp(old, new) != 0) {
-            WEIR_TRY(add_row(pair, order < 0 ? was : is, old, new, err));
+        code_pair two = {.was = order <= 0 ? was : NULL, .is = order >= 0 ? is : NULL};
+        WEIR_TRY(describe_pair(&two, &budget, pair, err));
+        if (strcmp(two.old, two.new) != 0) {
+            WEIR_TRY(add_row(pair, &two, err));
         }
         base.at += order <= 0;
         model.at += order >= 0;

@@ -12,6 +12,7 @@
  * setting_delta.c compares what is named, here the folder must be there.
  */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,16 +72,22 @@ bool component_is_named(file_kind *out, const char *name) {
 }
 
 bool component_is_off(const char *value) {
-    static const char *const off[] = {"", "null", "false", "[]", "{}", "null, null"};
-    if (!value) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+    static const char *const off[] = {"false", "[]", "{}"};
+    for (size_t i = 0; value && i < sizeof off / sizeof *off; i++) {
         if (strcmp(value, off[i]) == 0) {
             return true;
         }
     }
-    return false;
+    /* A list of nothing, as [null, null] is claimed. */
+    while (value && *value) {
+        const size_t len = strcspn(value, ",");
+        const size_t blanks = strspn(value, " ");
+        if (len > blanks && (len - blanks != 4 || memcmp(value + blanks, "null", 4) != 0)) {
+            return false;
+        }
+        value += len + (value[len] == ',');
+    }
+    return true;
 }
 
 /* ---- tensors ---- */
@@ -140,7 +147,8 @@ static weir_code check_constant(bool *is_constant, const tensor_view *view, weir
         WEIR_TRY(tensor_view_read(view, r, 1, row, &scratch, err));
         first = r == 0 ? row[0] : first;
         for (uint64_t c = 0; c < cols; c++) {
-            if (!(row[c] == first)) {
+            /* All of them NaN is one value too. */
+            if (row[c] != first && !(isnan(row[c]) && isnan(first))) {
                 return WEIR_OK;
             }
         }
@@ -162,7 +170,7 @@ static weir_code count_row(part_list *parts, const weir_diff *diff, const tensor
     }
     part->of_base++;
     part->removed += row->state == TENSOR_REMOVED;
-    if (row->state == TENSOR_COMPARED && row->is_varied && row->stats.sum_aa > 0) {
+    if (row->state == TENSOR_COMPARED && row->is_varied) {
         bool is_constant = false;
         if (row->change != WEIR_CHANGE_IDENTICAL) {
             WEIR_TRY(check_constant(&is_constant, model_view(diff->model, (size_t)row->model_index),
@@ -230,18 +238,24 @@ static bool has_folder(const checkpoint *files, const char *name) {
     return false;
 }
 
-/* A part that both indexes name, and whose folder only the base has. */
-static weir_code compare_folder(const file_pair *pair, const weir_claim *named, weir_error *err) {
-    static const char prefix[] = "model_index.";
-    if (strncmp(named->name, prefix, sizeof prefix - 1) != 0) {
-        return WEIR_OK;
+static const char index_prefix[] = "model_index.";
+
+/* The part that an entry of the base's index names, when it is a safety check or a watermark. */
+static const char *find_entry(file_kind *kind, const weir_claim *entry) {
+    if (strncmp(entry->name, index_prefix, sizeof index_prefix - 1) != 0) {
+        return NULL;
     }
-    const char *part = named->name + sizeof prefix - 1;
-    const char *is = claims_find(&pair->model.files->claims, named->name);
-    file_kind kind;
-    if (strchr(part, '.') || !component_is_named(&kind, part) || component_is_off(named->value) ||
-        component_is_off(is) || !has_folder(pair->base.files, part) ||
-        has_folder(pair->model.files, part)) {
+    const char *part = entry->name + sizeof index_prefix - 1;
+    const bool is_part = !strchr(part, '.') && component_is_named(kind, part);
+    return is_part && !component_is_off(entry->value) ? part : NULL;
+}
+
+/* A part that both indexes name, and whose folder only the base has. */
+static weir_code compare_folder(const file_pair *pair, const weir_claim *entry, file_kind kind,
+                                weir_error *err) {
+    const char *part = entry->name + sizeof index_prefix - 1;
+    if (component_is_off(claims_find(&pair->model.files->claims, entry->name)) ||
+        !has_folder(pair->base.files, part) || has_folder(pair->model.files, part)) {
         return WEIR_OK;
     }
     char what[NAME_BYTES];
@@ -263,8 +277,14 @@ weir_code compare_components(const file_pair *pair, weir_error *err) {
         file_side_is_broken(&pair->model, "model_index")) {
         return WEIR_OK;
     }
-    for (size_t i = 0; i < pair->base.files->claims.count; i++) {
-        WEIR_TRY(compare_folder(pair, &pair->base.files->claims.items[i], err));
+    const claims *list = &pair->base.files->claims;
+    size_t parts = 0;
+    for (size_t i = 0; i < list->count && parts < PARTS_MAX; i++) {
+        file_kind kind;
+        if (find_entry(&kind, &list->items[i])) {
+            parts++;
+            WEIR_TRY(compare_folder(pair, &list->items[i], kind, err));
+        }
     }
     return WEIR_OK;
 }

@@ -4,194 +4,91 @@
  * were read whole. Between two folders that hold it on one side only, generation_config.json and
  * Modelfile are compared with nothing, because a loader falls back on its defaults without them;
  * of every other kind, only what must not go unseen: safety checks, watermarks, system prompts,
- * code.
+ * code. In model_index.json the parts of a diffusers pipeline stand as "name": [library, class], or
+ * [null, null] when one is left out [1].
  *
- * What a setting is about is told by its name: watermarking_config [1], auto_map, the keys that
- * hold a system prompt, what generate() reads [1], and in model_index.json the parts of a diffusers
- * pipeline, each "name": [library, class], or [null, null] when it is left out [2].
- *
- * [1] transformers, generation/configuration_utils.py, GenerationConfig.
- * [2] diffusers, pipelines/pipeline_utils.py, DiffusionPipeline.save_pretrained, from_pretrained.
+ * [1] diffusers, pipelines/pipeline_utils.py, DiffusionPipeline.save_pretrained, from_pretrained.
  */
-#include <ctype.h>
+#include "delta/setting_names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/fail.h"
-#include "delta/file_delta.h"
 
 enum { NAME_BYTES = 160, SENTENCE_BYTES = 256 };
 
-/* A kind of file: the prefix of its claims, its format, and the class of what differs in it. */
+/* A kind of file: the prefix of its claims, its format, and what a difference in it is. */
 typedef struct setting_kind {
     const char *prefix;
     const char *format;
-    const char *file; /* NULL: as the claim says */
     weir_change_class change;
     file_kind kind;
-    bool counts_alone; /* compared between folders of which only one holds it */
+    /* Between folders of which only one holds it: nothing, what must be seen, all. */
+    enum { ALONE_NOTHING, ALONE_SEEN, ALONE_ALL } alone;
 } setting_kind;
 
 static const setting_kind kinds[] = {
-    {"config.", "config", "config.json", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG, false},
-    {"generation_config.", "generation_config", "generation_config.json", WEIR_CHANGE_CONFIG,
-     FILE_KIND_GENERATION, true},
-    {"tokenizer_config.", "tokenizer_config", "tokenizer_config.json", WEIR_CHANGE_TOKENIZER,
-     FILE_KIND_TOKENIZER_SETTING, false},
-    {"tokenizer.", "tokenizer", "tokenizer.json", WEIR_CHANGE_TOKENIZER,
-     FILE_KIND_TOKENIZER_SETTING, false},
-    {"model_index.", "model_index", "model_index.json", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG,
-     false},
-    {"modelfile.", "modelfile", NULL, WEIR_CHANGE_CONFIG, FILE_KIND_GENERATION, true},
-    {"gguf.", "gguf", NULL, WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG, false},
+    {"config.", "config", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG, ALONE_SEEN},
+    {"generation_config.", "generation_config", WEIR_CHANGE_CONFIG, FILE_KIND_GENERATION,
+     ALONE_ALL},
+    {"tokenizer_config.", "tokenizer_config", WEIR_CHANGE_TOKENIZER, FILE_KIND_TOKENIZER_SETTING,
+     ALONE_SEEN},
+    {"tokenizer.", "tokenizer", WEIR_CHANGE_TOKENIZER, FILE_KIND_TOKENIZER_SETTING, ALONE_NOTHING},
+    {"special_tokens.", "special_tokens", WEIR_CHANGE_TOKENIZER, FILE_KIND_SPECIAL_TOKENS,
+     ALONE_NOTHING},
+    {"model_index.", "model_index", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG, ALONE_NOTHING},
+    {"modelfile.", "modelfile", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG, ALONE_ALL},
+    {"gguf.", "gguf", WEIR_CHANGE_CONFIG, FILE_KIND_CONFIG, ALONE_NOTHING},
 };
 
 static bool has_prefix(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static bool is_one_of(const char *text, const char *const *names) {
-    for (; *names; names++) {
-        if (strcmp(text, *names) == 0) {
-            return true;
+/* The claims of one kind of file, sorted by name. */
+typedef struct claim_list {
+    const weir_claim **items;
+    size_t count;
+} claim_list;
+
+static void claim_list_release_cleanup(claim_list *list) {
+    free(list->items);
+}
+
+static int by_name(const void *left, const void *right) {
+    const weir_claim *a = *(const weir_claim *const *)left;
+    const weir_claim *b = *(const weir_claim *const *)right;
+    const int order = strcmp(a->name, b->name);
+    return order != 0 ? order : (a > b) - (a < b);
+}
+
+/* Of a name that stands twice the last one counts, as it does for Python's JSON reader, which is
+ * what loaders use. */
+static weir_code sort_claims(claim_list *out, const claims *from, const char *prefix,
+                             weir_error *err) {
+    out->items = checked_alloc(from->count, sizeof *out->items);
+    if (!out->items) {
+        return weir_fail_nomem(err);
+    }
+    size_t found = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        if (has_prefix(from->items[i].name, prefix)) {
+            out->items[found++] = &from->items[i];
         }
     }
-    return false;
-}
-
-static bool starts_with_any(const char *text, const char *const *prefixes) {
-    for (; *prefixes; prefixes++) {
-        if (has_prefix(text, *prefixes)) {
-            return true;
-        }
+    if (found > 0) {
+        qsort(out->items, found, sizeof *out->items, by_name);
     }
-    return false;
-}
-
-/* Settings that say how a file was written, not how the model behaves, and those that
- * tokenizer_delta.c compares. */
-static bool is_left_out(const char *name) {
-    static const char *const names[] = {"config.transformers_version",
-                                        "config._name_or_path",
-                                        "generation_config.transformers_version",
-                                        "config.torch_dtype",
-                                        "config.dtype",
-                                        "model_index._diffusers_version",
-                                        "model_index._name_or_path",
-                                        "tokenizer_config.name_or_path",
-                                        "tokenizer_config.special_tokens_map_file",
-                                        "tokenizer_config.tokenizer_file",
-                                        "tokenizer_config.is_local",
-                                        "tokenizer.version",
-                                        "tokenizer.tokens",
-                                        "tokenizer.merges",
-                                        "gguf.general.name",
-                                        "gguf.general.file_type",
-                                        "gguf.general.quantization_version",
-                                        "gguf.general.basename",
-                                        "gguf.general.finetune",
-                                        "gguf.general.size_label",
-                                        "gguf.general.version",
-                                        "gguf.general.description",
-                                        NULL};
-    static const char *const prefixes[] = {"gguf.tokenizer.",
-                                           "gguf.split.",
-                                           "gguf.quantize.",
-                                           "gguf.general.base_model",
-                                           "gguf.general.tags",
-                                           "gguf.general.languages",
-                                           "gguf.general.license",
-                                           "gguf.general.organization",
-                                           "modelfile.license",
-                                           "tokenizer.normalizer",
-                                           "tokenizer.pre_tokenizer",
-                                           "tokenizer.post_processor",
-                                           "tokenizer.decoder",
-                                           "tokenizer_config.additional_special_tokens",
-                                           NULL};
-    static const char *const tokens[] = {"bos", "eos", "unk", "sep", "pad", "mask", "cls", NULL};
-    if (has_prefix(name, "tokenizer_config.")) {
-        const char *key = name + strlen("tokenizer_config.");
-        for (size_t i = 0; tokens[i]; i++) {
-            const size_t len = strlen(tokens[i]);
-            if (has_prefix(key, tokens[i]) && has_prefix(key + len, "_token") &&
-                (key[len + 6] == '\0' || key[len + 6] == '.')) {
-                return true;
-            }
-        }
+    for (size_t i = 0; i < found; i++) {
+        const bool is_new =
+            out->count == 0 || strcmp(out->items[out->count - 1]->name, out->items[i]->name) != 0;
+        out->count += is_new;
+        out->items[out->count - 1] = out->items[i];
     }
-    return is_one_of(name, names) || starts_with_any(name, prefixes);
-}
-
-static bool is_system_prompt(const char *last) {
-    static const char *const names[] = {"system",
-                                        "system_prompt",
-                                        "default_system_prompt",
-                                        "system_message",
-                                        "default_system_message",
-                                        "system_instruction",
-                                        "default_system_instruction",
-                                        NULL};
-    return is_one_of(last, names);
-}
-
-/* Keys of config.json that generate() reads where there is no generation_config.json. */
-static bool is_generation(const char *key) {
-    static const char *const names[] = {"temperature",
-                                        "top_k",
-                                        "top_p",
-                                        "min_p",
-                                        "typical_p",
-                                        "do_sample",
-                                        "num_beams",
-                                        "max_length",
-                                        "max_new_tokens",
-                                        "min_length",
-                                        "repetition_penalty",
-                                        "no_repeat_ngram_size",
-                                        "length_penalty",
-                                        "bad_words_ids",
-                                        "suppress_tokens",
-                                        "begin_suppress_tokens",
-                                        "forced_bos_token_id",
-                                        "forced_eos_token_id",
-                                        "forced_decoder_ids",
-                                        NULL};
-    return is_one_of(key, names);
-}
-
-static bool names_token_id(const char *last) {
-    const size_t len = strlen(last);
-    static const char end[] = "_token_id";
-    return len >= sizeof end - 1 && strcmp(last + len - (sizeof end - 1), end) == 0;
-}
-
-/* What a claim is about: a row without its values. */
-static file_delta describe(const setting_kind *from, const char *name) {
-    const char *dot = strrchr(name, '.');
-    const char *last = dot ? dot + 1 : name;
-    file_delta row = {.change = from->change, .kind = from->kind, .grade = WEIR_GRADE_PROVED};
-    if (component_is_named(&row.kind, name + strlen(from->prefix))) {
-        row.change = WEIR_CHANGE_CONFIG;
-    } else if (strcmp(last, "auto_map") == 0 || strstr(name, ".auto_map.")) {
-        row.change = WEIR_CHANGE_CODE;
-        row.kind = FILE_KIND_AUTO_MAP;
-    } else if (is_system_prompt(last) || has_prefix(name, "modelfile.system")) {
-        row.change = WEIR_CHANGE_CONFIG;
-        row.kind = FILE_KIND_SYSTEM_PROMPT;
-    } else if (has_prefix(name, "modelfile.template")) {
-        row.change = WEIR_CHANGE_TEMPLATE;
-        row.kind = FILE_KIND_CHAT_TEMPLATE;
-    } else if (has_prefix(name, "modelfile.") && !has_prefix(name, "modelfile.parameter.")) {
-        row.kind = FILE_KIND_CONFIG;
-    } else if (row.kind == FILE_KIND_CONFIG && is_generation(last)) {
-        row.kind = FILE_KIND_GENERATION;
-    } else if (row.kind == FILE_KIND_CONFIG && names_token_id(last)) {
-        row.kind = FILE_KIND_SPECIAL_TOKENS;
-    }
-    return row;
+    return WEIR_OK;
 }
 
 static bool must_be_seen(file_kind kind) {
@@ -199,37 +96,46 @@ static bool must_be_seen(file_kind kind) {
            kind == FILE_KIND_AUTO_MAP || kind == FILE_KIND_SYSTEM_PROMPT;
 }
 
-/* "the safety checker" of "model_index.safety_checker". */
-static void name_part(char *out, size_t size, const char *name, const setting_kind *from) {
-    if (!has_prefix(name, "model_index.") || strchr(name + strlen(from->prefix), '.')) {
+static bool is_part(const file_delta *row) {
+    return row->kind == FILE_KIND_SAFETY_COMPONENT || row->kind == FILE_KIND_WATERMARK_COMPONENT;
+}
+
+static bool is_true(const char *value) {
+    return value && strcmp(value, "true") == 0;
+}
+
+/* What happened to a part, in a word; NULL when it is there before and after, or neither. */
+static const char *find_verb(const char *was, const char *is) {
+    const bool was_off = component_is_off(was);
+    if (was_off == component_is_off(is)) {
+        return NULL;
+    }
+    if (was_off) {
+        return is_true(is) && was ? "turned on" : "added";
+    }
+    return is_true(was) && is ? "turned off" : "removed";
+}
+
+/* "the safety checker" of "model_index.safety_checker"; of all else the name itself. */
+static void name_part(char *out, size_t size, const char *name, bool is_truth) {
+    static const char prefix[] = "model_index.";
+    const char *key = name + sizeof prefix - 1;
+    if (is_truth || !has_prefix(name, prefix) || strchr(key, '.')) {
         (void)snprintf(out, size, "%s", name);
         return;
     }
-    (void)snprintf(out, size, "the %s", name + strlen(from->prefix));
+    (void)snprintf(out, size, "the %s", key);
     for (char *at = out; *at; at++) {
         *at = (char)(*at == '_' ? ' ' : *at);
     }
 }
 
-/* A part that stops nothing any more is said in words; any other change by its name alone. */
-static void name_change(char *out, size_t size, const file_delta *row, const char *name,
-                        const setting_kind *from, const char *was, const char *is) {
-    const bool is_part =
-        row->kind == FILE_KIND_SAFETY_COMPONENT || row->kind == FILE_KIND_WATERMARK_COMPONENT;
+/* A part that is gone or came is said in words; any other change by its name alone. */
+static void name_change(char *out, size_t size, const file_delta *row, const char *name) {
+    const char *verb = is_part(row) ? find_verb(row->base, row->model) : NULL;
     char part[NAME_BYTES];
-    name_part(part, sizeof part, name, from);
-    const bool is_truth = (was && strcmp(was, "true") == 0) || (is && strcmp(is, "true") == 0);
-    const char *verb = NULL;
-    if (is_part && !component_is_off(was) && component_is_off(is)) {
-        verb = is && is_truth ? "turned off" : "removed";
-    } else if (is_part && component_is_off(was) && !component_is_off(is)) {
-        verb = was && is_truth ? "turned on" : "added";
-    }
-    if (verb) {
-        (void)snprintf(out, size, "%s is %s", is_truth ? name : part, verb);
-    } else {
-        (void)snprintf(out, size, "%s", name);
-    }
+    name_part(part, sizeof part, name, is_true(row->base) || is_true(row->model));
+    (void)snprintf(out, size, "%s%s%s", verb ? part : name, verb ? " is " : "", verb ? verb : "");
 }
 
 /* The feature extractor hands the images to the safety checker: without it the check cannot run. */
@@ -243,27 +149,32 @@ static bool serves_checker(const file_pair *pair, const char *name, const char *
 static weir_code compare_claim(const file_pair *pair, const setting_kind *from,
                                const weir_claim *base, const weir_claim *model, bool is_alone,
                                weir_error *err) {
-    const char *name = model ? model->name : base->name;
-    const char *was = base ? base->value : NULL;
-    const char *is = model ? model->value : NULL;
-    if ((was && is && strcmp(was, is) == 0)) {
+    const weir_claim *shown = model ? model : base;
+    file_delta row = {.change = from->change,
+                      .kind = from->kind,
+                      .grade = WEIR_GRADE_PROVED,
+                      .base = base ? base->value : NULL,
+                      .model = model ? model->value : NULL,
+                      .file = shown->file};
+    if (base && model && strcmp(row.base, row.model) == 0) {
         return WEIR_OK;
     }
-    file_delta row = describe(from, name);
-    if (!must_be_seen(row.kind) && (is_left_out(name) || (is_alone && !from->counts_alone))) {
-        return WEIR_OK;
+    setting_describe(&row, shown->name);
+    const bool counts =
+        !setting_is_left_out(shown->name) && (!is_alone || from->alone == ALONE_ALL);
+    const bool is_seen = must_be_seen(row.kind);
+    const bool is_nothing = component_is_off(row.base) && component_is_off(row.model);
+    if ((!counts && !is_seen) || (is_seen && is_nothing)) {
+        return WEIR_OK; /* null and absent are the same nothing */
     }
     char what[SENTENCE_BYTES];
-    name_change(what, sizeof what, &row, name, from, was, is);
-    if (serves_checker(pair, name, was, is)) {
+    name_change(what, sizeof what, &row, shown->name);
+    if (serves_checker(pair, shown->name, row.base, row.model)) {
         row.kind = FILE_KIND_SAFETY_COMPONENT;
         (void)snprintf(what, sizeof what,
                        "the feature extractor, which feeds the safety checker, is removed");
     }
     row.what = what;
-    row.base = was;
-    row.model = is;
-    row.file = model ? model->file : base->file;
     return file_delta_add(pair->diff, &row, err);
 }
 
@@ -276,9 +187,9 @@ typedef struct decoder_tally {
     const weir_claim *first_was, *first_is;
 } decoder_tally;
 
-static bool has_decoder(const weir_claim **sorted, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (has_prefix(sorted[i]->name, decoder_prefix)) {
+static bool has_decoder(const claim_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (has_prefix(list->items[i]->name, decoder_prefix)) {
             return true;
         }
     }
@@ -320,72 +231,104 @@ static weir_code report_decoder(const file_pair *pair, const decoder_tally *foun
     return file_delta_add(pair->diff, &row, err);
 }
 
-static int by_name(const void *left, const void *right) {
-    const weir_claim *a = *(const weir_claim *const *)left;
-    const weir_claim *b = *(const weir_claim *const *)right;
-    const int order = strcmp(a->name, b->name);
-    return order != 0 ? order : (a > b) - (a < b);
-}
+/* ---- the watermark of generated text, which is one setting of several keys ---- */
 
-/* The claims of one kind, sorted by name; NULL without memory. Of a name that stands twice the last
- * one counts, as it does for Python's JSON reader, which is what loaders use. */
-static const weir_claim **sort_claims(size_t *count, const claims *list, const char *prefix) {
-    const weir_claim **sorted = checked_alloc(list->count, sizeof *sorted);
-    size_t found = 0;
-    for (size_t i = 0; sorted && i < list->count; i++) {
-        if (has_prefix(list->items[i].name, prefix)) {
-            sorted[found++] = &list->items[i];
+static const char mark_prefix[] = "generation_config.watermarking_config";
+
+static const weir_claim *find_mark(const claim_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (has_prefix(list->items[i]->name, mark_prefix) &&
+            !component_is_off(list->items[i]->value)) {
+            return list->items[i];
         }
     }
-    if (found > 0) {
-        qsort(sorted, found, sizeof *sorted, by_name);
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < found; i++) {
-        kept += kept == 0 || strcmp(sorted[kept - 1]->name, sorted[i]->name) != 0;
-        sorted[kept - 1] = sorted[i];
-    }
-    *count = kept;
-    return sorted;
+    return NULL;
 }
 
-static weir_code compare_kind(const file_pair *pair, const setting_kind *kind, weir_error *err) {
-    size_t base_count;
-    size_t model_count;
-    WEIR_CLEANUP(free)
-    const weir_claim **base = sort_claims(&base_count, &pair->base.files->claims, kind->prefix);
-    WEIR_CLEANUP(free)
-    const weir_claim **model = sort_claims(&model_count, &pair->model.files->claims, kind->prefix);
-    if (!base || !model) {
-        return weir_fail_nomem(err);
-    }
-    const bool is_alone = base_count == 0 || model_count == 0;
-    const bool are_folders = pair->base.files->is_folder && pair->model.files->is_folder;
-    if ((is_alone && (!are_folders || strcmp(kind->format, "gguf") == 0 ||
-                      strcmp(kind->format, "model_index") == 0)) ||
-        file_side_is_broken(&pair->base, kind->format) ||
-        file_side_is_broken(&pair->model, kind->format)) {
+static weir_code report_mark(const file_pair *pair, const weir_claim *was, const weir_claim *is,
+                             weir_error *err) {
+    const file_delta row = {
+        .change = WEIR_CHANGE_CONFIG,
+        .kind = FILE_KIND_WATERMARK_COMPONENT,
+        .grade = WEIR_GRADE_PROVED,
+        .what = was ? "the watermark of generated text, watermarking_config, is removed"
+                    : "a watermark of generated text, watermarking_config, is added",
+        .base = was ? "present" : "",
+        .model = is ? "present" : "",
+        .file = was ? was->file : is->file};
+    return file_delta_add(pair->diff, &row, err);
+}
+
+/* ---- one kind of file ---- */
+
+typedef struct kind_pair {
+    const file_pair *pair;
+    const setting_kind *kind;
+    const claim_list *base;
+    const claim_list *model;
+    bool is_alone;     /* only one side makes claims of this kind */
+    bool has_decoders; /* both sides restate the flags of tokens */
+    bool has_one_mark; /* said as a whole */
+    decoder_tally decoders;
+} kind_pair;
+
+/* The setting `name` of both sides, of which one may be NULL. */
+static weir_code compare_two(kind_pair *work, const char *name, const weir_claim *was,
+                             const weir_claim *is, weir_error *err) {
+    if (work->has_one_mark && has_prefix(name, mark_prefix)) {
         return WEIR_OK;
     }
-    const bool has_decoders = has_decoder(base, base_count) && has_decoder(model, model_count);
-    decoder_tally decoders = {0};
+    if (!has_prefix(name, decoder_prefix)) {
+        return compare_claim(work->pair, work->kind, was, is, work->is_alone, err);
+    }
+    if (work->has_decoders) {
+        count_decoder(&work->decoders, was, is);
+    }
+    return WEIR_OK;
+}
+
+static weir_code compare_lists(kind_pair *work, weir_error *err) {
+    const claim_list *base = work->base;
+    const claim_list *model = work->model;
+    const weir_claim *base_mark = find_mark(base);
+    const weir_claim *model_mark = find_mark(model);
+    work->has_decoders = has_decoder(base) && has_decoder(model);
+    work->has_one_mark = !base_mark != !model_mark;
+    if (work->has_one_mark) {
+        WEIR_TRY(report_mark(work->pair, base_mark, model_mark, err));
+    }
     size_t i = 0;
     size_t k = 0;
-    while (i < base_count || k < model_count) {
-        const int order = i == base_count    ? 1
-                          : k == model_count ? -1
-                                             : strcmp(base[i]->name, model[k]->name);
-        const weir_claim *was = order <= 0 ? base[i] : NULL;
-        const weir_claim *is = order >= 0 ? model[k] : NULL;
-        if (!has_prefix(was ? was->name : is->name, decoder_prefix)) {
-            WEIR_TRY(compare_claim(pair, kind, was, is, is_alone, err));
-        } else if (has_decoders) {
-            count_decoder(&decoders, was, is);
-        }
+    while (i < base->count || k < model->count) {
+        const int order = i == base->count    ? 1
+                          : k == model->count ? -1
+                                              : strcmp(base->items[i]->name, model->items[k]->name);
+        const char *name = order <= 0 ? base->items[i]->name : model->items[k]->name;
+        WEIR_TRY(compare_two(work, name, order <= 0 ? base->items[i] : NULL,
+                             order >= 0 ? model->items[k] : NULL, err));
         i += order <= 0;
         k += order >= 0;
     }
-    return report_decoder(pair, &decoders, err);
+    return report_decoder(work->pair, &work->decoders, err);
+}
+
+static weir_code compare_kind(const file_pair *pair, const setting_kind *kind, weir_error *err) {
+    WEIR_CLEANUP(claim_list_release) claim_list base = {0};
+    WEIR_CLEANUP(claim_list_release) claim_list model = {0};
+    WEIR_TRY(sort_claims(&base, &pair->base.files->claims, kind->prefix, err));
+    WEIR_TRY(sort_claims(&model, &pair->model.files->claims, kind->prefix, err));
+    kind_pair work = {.pair = pair,
+                      .kind = kind,
+                      .base = &base,
+                      .model = &model,
+                      .is_alone = base.count == 0 || model.count == 0};
+    const bool are_folders = pair->base.files->is_folder && pair->model.files->is_folder;
+    const bool counts_alone = are_folders && kind->alone != ALONE_NOTHING;
+    if ((work.is_alone && !counts_alone) || file_side_is_broken(&pair->base, kind->format) ||
+        file_side_is_broken(&pair->model, kind->format)) {
+        return WEIR_OK;
+    }
+    return compare_lists(&work, err);
 }
 
 weir_code compare_settings(const file_pair *pair, weir_error *err) {

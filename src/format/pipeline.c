@@ -102,8 +102,8 @@ static weir_code read_part(loader *state, size_t begin, size_t *end, weir_error 
         variants += rank == RANK_VARIANT;
     }
     *end = last;
-    if (!is_named(model, path, len) || best == RANK_NONE ||
-        (best == RANK_VARIANT && variants > 1)) {
+    if (best == RANK_NONE || (best == RANK_VARIANT && variants > 1) ||
+        !is_named(model, path, len)) {
         return WEIR_OK;
     }
     for (size_t i = begin; i < last; i++) {

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 from conftest import Weir, check_schema
@@ -166,14 +167,21 @@ def test_a_gguf_beside_the_folder_is_a_place(weir: Weir, pair: tuple[Path, Path]
     assert "llama.cpp uses model.gguf" in row["what"]
 
 
-@pytest.mark.parametrize("place", ["tokenizer_config.json", "chat_template.json"])
-def test_transformers_reads_the_place_that_is_named(pair: tuple[Path, Path], weir: Weir, place: str) -> None:
-    """The rule that the row states, against what the row says of chat_template.json."""
-    (pair[1] / place).write_text(json.dumps({"chat_template": "WEIR-TEST"}))
+def test_a_processor_reads_its_own_file_first(weir: Weir, pair: tuple[Path, Path]) -> None:
+    (pair[1] / "chat_template.json").write_text(json.dumps({"chat_template": "WEIR-TEST"}))
 
     row = only(run(weir, pair), "chat_template_places")
 
-    assert ("its processor uses chat_template.json" in row["what"]) == (place == "chat_template.json")
+    assert "transformers' tokenizer uses chat_template.jinja, its processor uses chat_template.json" in row["what"]
+
+
+def test_the_converter_to_gguf_takes_the_place_that_is_named(weir: Weir, pair: tuple[Path, Path]) -> None:
+    (pair[1] / "tokenizer_config.json").write_text(json.dumps({"chat_template": "WEIR-TEST"}))
+
+    taken = gguf.SpecialVocab(pair[1], load_merges=False).chat_template
+
+    row = only(run(weir, pair), "chat_template_places")
+    assert taken == "WEIR-TEST" and "the GGUF converter takes tokenizer_config.json" in row["what"]
 
 
 # ---- the tokenizer
@@ -242,6 +250,17 @@ def test_the_order_of_keys_is_no_difference(weir: Weir, pair: tuple[Path, Path])
     (pair[1] / "tokenizer.json").write_text(json.dumps(turned | json.loads((pair[0] / "tokenizer.json").read_text()) | turned, indent=2))
 
     assert run(weir, pair)["files"] == []
+
+
+def test_flags_that_the_config_restates_are_counted(weir: Weir, pair: tuple[Path, Path]) -> None:
+    for folder, special in zip(pair, (True, False), strict=True):
+        listed = {str(i): {"content": f"<{i}>", "special": special and i < 2} for i in range(3)}
+        (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": listed}))
+
+    row = only(run(weir, pair), "special_tokens")
+
+    assert row["what"] == "added_tokens_decoder: 2 settings of tokens, first 0.special"
+    assert (row["base"], row["model"]) == ("true", "false")
 
 
 def test_padding_of_a_converted_vocabulary_is_no_change(weir: Weir, tmp_path: Path) -> None:
@@ -318,13 +337,34 @@ def test_code_that_a_config_begins_to_name_is_a_change(weir: Weir, pair: tuple[P
 
 
 def test_a_dropped_watermark_of_generated_text_is_said(weir: Weir, pair: tuple[Path, Path]) -> None:
-    marked = {"temperature": 0.7, "top_p": 0.9, "watermarking_config": {"bias": 2.0}}
-    (pair[0] / "generation_config.json").write_text(json.dumps(marked))
+    plain = {"temperature": 0.7, "top_p": 0.9}
+    mark = {"bias": 2.0, "greenlist_ratio": 0.25, "hashing_key": 15485863}
+    (pair[0] / "generation_config.json").write_text(json.dumps(plain | {"watermarking_config": mark}))
+    said = {"what": "the watermark of generated text, watermarking_config, is removed", "class": "config_changed",
+            "grade": "proved", "base": "present", "model": "", "file": "generation_config.json"}
+    for instead in (plain, plain | {"watermarking_config": None}):
+        (pair[1] / "generation_config.json").write_text(json.dumps(instead))
+
+        assert only(run(weir, pair), "watermark_component").items() >= said.items()
+
+    (pair[1] / "generation_config.json").unlink()
+    assert only(run(weir, pair), "watermark_component").items() >= said.items()
+
+
+def test_a_weaker_watermark_is_a_change_of_its_setting(weir: Weir, pair: tuple[Path, Path]) -> None:
+    for folder, bias in zip(pair, (2.0, 0.0), strict=True):
+        (folder / "generation_config.json").write_text(json.dumps({"watermarking_config": {"bias": bias}}))
 
     row = only(run(weir, pair), "watermark_component")
 
-    assert row["what"] == "generation_config.watermarking_config.bias is removed"
-    assert (row["class"], row["grade"], row["base"], row["model"]) == ("config_changed", "proved", "2.0", "")
+    assert (row["what"], row["base"], row["model"]) == ("generation_config.watermarking_config.bias", "2.0", "0.0")
+
+
+def test_labels_of_a_classifier_are_no_safety_parts(weir: Weir, pair: tuple[Path, Path]) -> None:
+    config = json.loads((pair[0] / "config.json").read_text())
+    (pair[0] / "config.json").write_text(json.dumps(config | {"label2id": {"nsfw": 1, "plain": 0}}))
+
+    assert {row["kind"] for row in run(weir, pair)["files"]} == {"config"}
 
 
 PIPELINE = {
@@ -390,13 +430,14 @@ def test_a_missing_folder_of_a_named_checker_is_said(weir: Weir, pipelines: tupl
 
 
 def test_a_nulled_safety_checker_is_said(weir: Weir, pipelines: tuple[Path, Path]) -> None:
-    save_file({"s.weight": np.full((8, 16), 0.25, np.float32), "s.bias": np.zeros(8, np.float32)},
-              pipelines[1] / "safety_checker" / "model.safetensors")
+    for value in (0.0, 0.25, np.nan):
+        save_file({"s.weight": np.full((8, 16), value, np.float32), "s.bias": np.zeros(8, np.float32)},
+                  pipelines[1] / "safety_checker" / "model.safetensors")
 
-    row = only(run(weir, pipelines), "safety_component")
+        row = only(run(weir, pipelines), "safety_component")
 
-    assert row["what"] == "safety_checker is nulled: 1 of its 1 tensors hold one value throughout"
-    assert row["grade"] == "strong" and row["class"] == "config_changed"
+        assert row["what"] == "safety_checker is nulled: 1 of its 1 tensors hold one value throughout"
+        assert row["grade"] == "strong" and row["class"] == "config_changed"
 
 
 def test_a_retrained_safety_checker_is_not_called_nulled(weir: Weir, pipelines: tuple[Path, Path]) -> None:
@@ -414,6 +455,15 @@ def test_what_the_base_never_had_is_no_finding(weir: Weir, pipelines: tuple[Path
     (pipelines[1] / "model_index.json").write_text(json.dumps(PIPELINE | bare | {"feature_extractor": [None, None]}))
 
     assert rows(run(weir, pipelines), "safety_component") == []
+
+
+def test_null_and_absent_are_the_same_nothing(weir: Weir, pipelines: tuple[Path, Path]) -> None:
+    bare = {name: value for name, value in PIPELINE.items() if "safety" not in name}
+    for folder, index in zip(pipelines, (bare, bare | {"safety_checker": [None, None]}), strict=True):
+        (folder / "model_index.json").write_text(json.dumps(index))
+        shutil.rmtree(folder / "safety_checker")
+
+    assert run(weir, pipelines)["files"] == []
 
 
 def test_a_watermark_module_that_is_gone_is_said(weir: Weir, tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ static void only_what_says_nothing_is_off(void **state) {
     assert_true(component_is_off("null, null"));
     assert_true(component_is_off("false"));
     assert_true(component_is_off("{}"));
+    assert_true(component_is_off(""));
+    assert_true(component_is_off(", "));
+    assert_true(component_is_off("null, null, null"));
+    assert_false(component_is_off("null, x"));
+    assert_false(component_is_off("nullx"));
     assert_false(component_is_off("true"));
     assert_false(component_is_off("stable_diffusion, StableDiffusionSafetyChecker"));
     assert_false(component_is_off("0"));
