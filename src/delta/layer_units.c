@@ -96,7 +96,7 @@ static weir_code probe_layer(probe *probes, size_t count, const weir_model *base
     }
     WEIR_TRY(read_rows(theirs, frame, FRAME_BASE, base, layer, view, 1, rows, scratch, err));
     const row_match_options options = {
-        .cosine_min = THRESHOLD_ROWS_ALIKE, .margin = THRESHOLD_PLACE_MARGIN, .keep_mean = true};
+        .cosine_min = THRESHOLD_ROWS_ALIKE, .nearness = THRESHOLD_ROW_NEARNESS, .keep_mean = true};
     for (size_t i = 0; i < count; i++) {
         uint32_t partners[PROBE_ROWS];
         row_match_count found;

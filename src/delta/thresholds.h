@@ -30,6 +30,11 @@ static const double THRESHOLD_ROWS_CLOSE = 0.9;
  * than the next; the deviation of a difference of two cosines of independent rows is below .18. */
 static const double THRESHOLD_PLACE_MARGIN = 0.2;
 
+/* A row is another one's partner when its 1 - cosine is at most so much of the next nearest's: the
+ * ratio test of Lowe 2004, whose .8 of distances it is. Rows that are near to two others by chance
+ * are nearly as far from both. */
+static const double THRESHOLD_ROW_NEARNESS = 0.64;
+
 /* Of the units, heads or channels that could have a partner so many must have one, before any is
  * believed. Unrelated models matched none in this way. */
 static const double THRESHOLD_MATCHED_SHARE = 0.5;

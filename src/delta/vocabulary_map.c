@@ -362,8 +362,7 @@ static weir_code map_by_row(uint32_t *partners, bool *is_found, embeddings *pair
     WEIR_CLEANUP(free) float *base = NULL;
     WEIR_CLEANUP(free) float *model = NULL;
     const size_t cols = (size_t)pair->model->base.cols;
-    const row_match_options options = {.cosine_min = THRESHOLD_ROWS_ALIKE,
-                                       .margin = THRESHOLD_PLACE_MARGIN};
+    const row_match_options options = {.only_equal = true};
     row_match_count count;
     WEIR_TRY(read_some_cols(&base, pair->base, pair, err));
     WEIR_TRY(read_some_cols(&model, pair->model, pair, err));
@@ -372,7 +371,7 @@ static weir_code map_by_row(uint32_t *partners, bool *is_found, embeddings *pair
                             &options, err));
     const uint64_t fewer = pair->base->base.rows < pair->model->base.rows ? pair->base->base.rows
                                                                           : pair->model->base.rows;
-    *is_found = (double)(count.telling + count.near) >= THRESHOLD_MATCHED_SHARE * (double)fewer;
+    *is_found = (double)count.telling >= THRESHOLD_MATCHED_SHARE * (double)fewer;
     return WEIR_OK;
 }
 

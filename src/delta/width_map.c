@@ -51,29 +51,102 @@ static weir_code complete(uint32_t *partners, size_t model_count, size_t base_co
     return WEIR_OK;
 }
 
+/* Rows of those without a partner, one after the other, and their indices. */
+static weir_code gather_rest(float **rows, uint32_t **indices, size_t *count, const float *all,
+                             size_t all_count, size_t cols, const bool *is_done, weir_error *err) {
+    float *some = checked_alloc(all_count * cols, sizeof *some);
+    uint32_t *which = checked_alloc(all_count, sizeof *which);
+    *rows = some;
+    *indices = which;
+    *count = 0;
+    if (!some || !which) {
+        return weir_fail_nomem(err);
+    }
+    for (size_t i = 0; i < all_count; i++) {
+        if (!is_done[i]) {
+            memcpy(some + *count * cols, all + i * cols, cols * sizeof *some);
+            which[(*count)++] = (uint32_t)i;
+        }
+    }
+    return WEIR_OK;
+}
+
+typedef struct row_sets {
+    const float *base;
+    size_t base_rows;
+    const float *model;
+    size_t model_rows;
+    size_t cols;
+    bool any_sign;
+} row_sets;
+
+/* What had two near neighbours has one when the others are taken. */
+static weir_code match_rest(uint32_t *partners, int8_t *signs, const row_sets *sets,
+                            weir_error *err) {
+    WEIR_CLEANUP(free) bool *is_base_done = calloc(sets->base_rows + 1, sizeof *is_base_done);
+    WEIR_CLEANUP(free) bool *is_model_done = calloc(sets->model_rows + 1, sizeof *is_model_done);
+    WEIR_CLEANUP(free) float *base = NULL;
+    WEIR_CLEANUP(free) float *model = NULL;
+    WEIR_CLEANUP(free) uint32_t *base_of = NULL;
+    WEIR_CLEANUP(free) uint32_t *model_of = NULL;
+    WEIR_CLEANUP(free) uint32_t *found = checked_alloc(sets->model_rows, sizeof *found);
+    WEIR_CLEANUP(free) int8_t *found_signs = checked_alloc(sets->model_rows, sizeof *found_signs);
+    if (!is_base_done || !is_model_done || !found || !found_signs) {
+        return weir_fail_nomem(err);
+    }
+    for (size_t i = 0; i < sets->model_rows; i++) {
+        is_model_done[i] = partners[i] != AXIS_NONE;
+        if (is_model_done[i]) {
+            is_base_done[partners[i]] = true;
+        }
+    }
+    size_t base_count;
+    size_t model_count;
+    row_match_count count;
+    const row_match_options options = {.any_sign = sets->any_sign,
+                                       .keep_mean = true,
+                                       .cosine_min = THRESHOLD_ROWS_ALIKE,
+                                       .nearness = 1};
+    WEIR_TRY(gather_rest(&base, &base_of, &base_count, sets->base, sets->base_rows, sets->cols,
+                         is_base_done, err));
+    WEIR_TRY(gather_rest(&model, &model_of, &model_count, sets->model, sets->model_rows, sets->cols,
+                         is_model_done, err));
+    WEIR_TRY(row_match_find(found, sets->any_sign ? found_signs : NULL, &count, model, model_count,
+                            base, base_count, sets->cols, &options, err));
+    for (size_t i = 0; i < model_count; i++) {
+        if (found[i] != ROW_MATCH_NONE) {
+            partners[model_of[i]] = base_of[found[i]];
+            signs[model_of[i]] = sets->any_sign ? found_signs[i] : 1;
+        }
+    }
+    return WEIR_OK;
+}
+
 /* Match rows and make a map of them, if enough find a partner. */
-static weir_code map_rows(axis_map *out, bool *is_found, arena *memory, const float *base,
-                          size_t base_rows, const float *model, size_t model_rows, size_t cols,
-                          bool any_sign, weir_error *err) {
-    WEIR_CLEANUP(free) uint32_t *partners = checked_alloc(model_rows, sizeof *partners);
-    WEIR_CLEANUP(free) int8_t *signs = checked_alloc(model_rows, sizeof *signs);
-    const row_match_options options = {
-        .any_sign = any_sign, .cosine_min = THRESHOLD_ROWS_ALIKE, .margin = THRESHOLD_PLACE_MARGIN};
+static weir_code map_rows(axis_map *out, bool *is_found, arena *memory, const row_sets *sets,
+                          weir_error *err) {
+    WEIR_CLEANUP(free) uint32_t *partners = checked_alloc(sets->model_rows, sizeof *partners);
+    WEIR_CLEANUP(free) int8_t *signs = checked_alloc(sets->model_rows, sizeof *signs);
+    const row_match_options options = {.any_sign = sets->any_sign,
+                                       .cosine_min = THRESHOLD_ROWS_ALIKE,
+                                       .nearness = THRESHOLD_ROW_NEARNESS};
     row_match_count count;
     if (!partners || !signs) {
         return weir_fail_nomem(err);
     }
-    WEIR_TRY(row_match_find(partners, any_sign ? signs : NULL, &count, model, model_rows, base,
-                            base_rows, cols, &options, err));
-    const size_t fewer = base_rows < model_rows ? base_rows : model_rows;
+    WEIR_TRY(row_match_find(partners, sets->any_sign ? signs : NULL, &count, sets->model,
+                            sets->model_rows, sets->base, sets->base_rows, sets->cols, &options,
+                            err));
+    const size_t fewer = sets->base_rows < sets->model_rows ? sets->base_rows : sets->model_rows;
     *is_found = fewer > 0 &&
                 (double)(count.telling + count.near) >= THRESHOLD_MATCHED_SHARE * (double)fewer;
     if (!*is_found) {
         return WEIR_OK;
     }
-    WEIR_TRY(complete(partners, model_rows, base_rows, err));
-    WEIR_TRY(
-        axis_map_build(out, memory, partners, any_sign ? signs : NULL, model_rows, base_rows, err));
+    WEIR_TRY(match_rest(partners, signs, sets, err));
+    WEIR_TRY(complete(partners, sets->model_rows, sets->base_rows, err));
+    WEIR_TRY(axis_map_build(out, memory, partners, sets->any_sign ? signs : NULL, sets->model_rows,
+                            sets->base_rows, err));
     out->equal = count.equal;
     return WEIR_OK;
 }
@@ -133,6 +206,20 @@ static weir_code transpose(float **out, const float *rows, size_t row_count, siz
     return WEIR_OK;
 }
 
+/* Less its own mean: what a channel adds to every token says little of which one it is. */
+static void centre_rows(float *rows, size_t row_count, size_t cols) {
+    for (size_t i = 0; i < row_count; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < cols; j++) {
+            sum += (double)rows[i * cols + j];
+        }
+        const float mean = (float)(sum / (double)cols);
+        for (size_t j = 0; j < cols; j++) {
+            rows[i * cols + j] -= mean;
+        }
+    }
+}
+
 weir_code width_map_channels(axis_map *out, bool *is_found, arena *memory, const float *base,
                              size_t base_hidden, const float *model, size_t model_hidden,
                              size_t tokens, weir_error *err) {
@@ -140,8 +227,10 @@ weir_code width_map_channels(axis_map *out, bool *is_found, arena *memory, const
     WEIR_CLEANUP(free) float *mine = NULL;
     WEIR_TRY(transpose(&theirs, base, tokens, base_hidden, err));
     WEIR_TRY(transpose(&mine, model, tokens, model_hidden, err));
-    return map_rows(out, is_found, memory, theirs, base_hidden, mine, model_hidden, tokens,
-                    /* any_sign= */ true, err);
+    centre_rows(theirs, base_hidden, tokens);
+    centre_rows(mine, model_hidden, tokens);
+    const row_sets sets = {theirs, base_hidden, mine, model_hidden, tokens, /* any_sign= */ true};
+    return map_rows(out, is_found, memory, &sets, err);
 }
 
 /* --- units --- */
@@ -252,8 +341,12 @@ weir_code width_map_units(axis_map *out, bool *is_found, const width_place *at,
     WEIR_CLEANUP(free) float *mine = NULL;
     WEIR_TRY(read_side(&theirs, at, FRAME_BASE, units->base_up, 0, 1, (size_t)base_rows, err));
     WEIR_TRY(read_side(&mine, at, FRAME_MODEL, units->model_up, 0, 1, (size_t)model_rows, err));
-    WEIR_TRY(map_rows(out, is_found, at->memory, theirs, (size_t)base_rows, mine,
-                      (size_t)model_rows, at->frame->cols, /* any_sign= */ false, err));
+    const row_sets sets = {.base = theirs,
+                           .base_rows = (size_t)base_rows,
+                           .model = mine,
+                           .model_rows = (size_t)model_rows,
+                           .cols = at->frame->cols};
+    WEIR_TRY(map_rows(out, is_found, at->memory, &sets, err));
     return *is_found ? gate_agrees(is_found, out, at, units, err) : WEIR_OK;
 }
 
@@ -336,8 +429,12 @@ static weir_code map_heads_of(axis_map *out, bool *is_found, const width_place *
     }
     WEIR_TRY(read_heads(&theirs, &cols, at, FRAME_BASE, role, base_heads, head_dim, err));
     WEIR_TRY(read_heads(&mine, &cols, at, FRAME_MODEL, role, model_heads, head_dim, err));
-    return map_rows(out, is_found, at->memory, theirs, (size_t)base_heads, mine,
-                    (size_t)model_heads, cols, /* any_sign= */ false, err);
+    const row_sets sets = {.base = theirs,
+                           .base_rows = (size_t)base_heads,
+                           .model = mine,
+                           .model_rows = (size_t)model_heads,
+                           .cols = cols};
+    return map_rows(out, is_found, at->memory, &sets, err);
 }
 
 weir_code width_map_heads(axis_map *heads_out, axis_map *kv_out, bool *is_found,

@@ -319,8 +319,10 @@ static void join_nearest(search *run, const directions *from, const directions *
     for (size_t i = 0; i < from->count; i++) {
         const nearest *found = &of_from[i];
         const bool is_mutual = run->options->may_repeat || of_to[found->index].index == i;
-        const double ahead = (double)found->best - (double)found->next;
-        if ((double)found->best < needed || ahead < run->options->margin || !is_mutual) {
+        const double apart = 1 - (double)found->best;
+        const double next_apart = 1 - (double)found->next;
+        if ((double)found->best < needed || !is_mutual ||
+            apart > run->options->nearness * next_apart) {
             continue;
         }
         run->partners[from->indices[i]] = to->indices[found->index];
@@ -378,7 +380,7 @@ static bool is_too_much(const search *run, size_t from_count, size_t to_count) {
 }
 
 static weir_code join_near(search *run, weir_error *err) {
-    if (run->count->equal == run->from_rows) {
+    if (run->count->equal == run->from_rows || run->options->only_equal) {
         return WEIR_OK;
     }
     if (is_too_much(run, run->from_rows - run->count->equal, run->to_rows)) {

@@ -5,9 +5,10 @@
  *
  * First by bits: rows that are equal are partners, where several are equal in the order in which
  * they stand. Then by angle: the mean row of each matrix is taken away (of 32 rows or more), and
- * two rows are partners when each is the other's nearest by cosine, by a margin, above what chance
- * gives. For directions drawn at random in c dimensions P(cos > t) < exp(-c t^2 / 2), so that among
- * n m pairs none is expected above sqrt(2 ln(1000 n m) / c) but once in a thousand matrices.
+ * two rows are partners when each is the other's nearest by cosine, clearly nearer than the next,
+ * and above what chance gives. For directions drawn at random in c dimensions P(cos > t) < exp(-c
+ * t^2 / 2), so that among n m pairs none is expected above sqrt(2 ln(1000 n m) / c) but once in a
+ * thousand matrices.
  */
 #ifndef WEIR_KERNEL_ROW_MATCH_H
 #define WEIR_KERNEL_ROW_MATCH_H
@@ -28,7 +29,8 @@ typedef struct row_match_options {
     bool may_repeat;   /**< several rows may have one partner */
     bool keep_mean;    /**< the rows of one side are not a sample of the other's kind */
     double cosine_min; /**< of partners that are not equal; chance may ask for more */
-    double margin;     /**< by which a partner is nearer than the next */
+    bool only_equal;   /**< no search by angle */
+    double nearness; /**< most of (1 - cosine) of a partner, in those of the next nearest; 1: any */
 } row_match_options;
 
 typedef struct row_match_count {
