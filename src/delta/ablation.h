@@ -46,8 +46,9 @@ typedef struct ablation_matrix {
     double share;    /**< of change - noise that the ablation explains */
     double identity; /**< |cos(r, w)| */
     double lambda;   /**< strength; of several directions, the mean */
-    double own;      /**< |cos(W W'u, u)|: 1 when u is a singular vector of W itself */
-    bool is_edited;  /**< its change stands above rounding and shows the direction */
+    double own;     /**< |cos(W W'v, v)| of the matrix's own strongest direction v: 1 when that is a
+                       singular vector of W */
+    bool is_edited; /**< its change stands above rounding and shows the direction */
 } ablation_matrix;
 
 /** Zero-initialise; release with ablation_verdict_release(). */
@@ -63,8 +64,8 @@ typedef struct ablation_verdict {
     size_t edited_count;
     double identity;    /**< pooled over the edited matrices */
     double share;       /**< pooled over all write matrices */
-    double axis;        /**< largest |u_i| over the directions */
-    double mean;        /**< |u'1| / sqrt(width), largest: 1 for centring */
+    double axis;        /**< median: energy of the k directions on k + 2 coordinates */
+    double mean;        /**< median of |u'1| / sqrt(width): 1 for centring */
     double own;         /**< median over edited matrices */
     double eigen_ratio; /**< smallest generalised eigenvalue over the second; NaN unmeasured */
 } ablation_verdict;

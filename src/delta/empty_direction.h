@@ -25,17 +25,21 @@ typedef struct empty_direction {
     double ratio;        /**< smallest eigenvalue over the second; NaN when unmeasured */
     size_t matrix_count; /**< write matrices read */
     size_t width;
-    size_t dead; /**< dimensions that nothing writes to, left out */
+    size_t dead; /**< dimensions that hardly anything writes to, left out */
+    double axis; /**< energy of the emptiest direction on its two largest coordinates */
+    double mean; /**< its cosine to the vector of ones */
 } empty_direction;
 
 /**
  * Look for a direction that no write matrix writes to.
  *
+ * @param threads  at least 1; the figures are the same for any
  * @return WEIR_OK, also when nothing can be decided; WEIR_ERR_IO; WEIR_ERR_NOMEM
  *
  * Cost: the write matrices are read once, about 8 width vectors of them are used; 2 width^2 doubles
  * of memory; width^3 (8 + 1/3) flops.
  */
-weir_code empty_direction_find(empty_direction *out, const weir_model *model, weir_error *err);
+weir_code empty_direction_find(empty_direction *out, const weir_model *model, unsigned threads,
+                               weir_error *err);
 
 #endif

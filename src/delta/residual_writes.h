@@ -27,8 +27,9 @@ typedef struct residual_writes {
     uint64_t count_of; /**< inputs of the matrix */
     double rounding;   /**< mean square of the rounding error of one number of `change`; NaN when
                           the dtypes do not tell */
-    size_t not_finite; /**< numbers of either side that are not finite; they count as 0 */
-    size_t capacity;   /**< numbers that each array has room for */
+    bool is_rounding_exact; /**< a float dtype's; that of blocks is estimated */
+    size_t not_finite;      /**< numbers of either side that are not finite; they count as 0 */
+    size_t capacity;        /**< numbers that each array has room for */
 } residual_writes;
 
 /** Whether a matrix of this role writes to the residual stream: o, any down, the embedding. */

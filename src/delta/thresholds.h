@@ -17,6 +17,44 @@ static const double THRESHOLD_REPLAY_PROVED = 0.9999;
  * counted too. */
 static const double THRESHOLD_RANK_OVER_EDGE = 1.5;
 
+/* Ablation: what is pooled over the write matrices must show all of these. */
+/* Cosine of what changed along the directions to what the base writes there. Trained changes reach
+ * .88 on models of 64 dimensions, where a few directions hold much; edits are above .94, in Q4_0.
+ */
+static const double THRESHOLD_ABLATION_IDENTITY = 0.9;
+/* Share of the change above rounding. Trained changes reach .57; edits are above .9. */
+static const double THRESHOLD_ABLATION_SHARE = 0.8;
+/* A matrix shows the edit when what is explained is so many times what one free number explains of
+ * structureless rounding (five standard deviations), and the strength is above the low end. */
+static const double THRESHOLD_ABLATION_EDITED_CHI2 = 25;
+static const double THRESHOLD_ABLATION_LAMBDA_LOW = 0.05;
+/* A reflection has strength 2; searches of published tools end at 1.5. */
+static const double THRESHOLD_ABLATION_LAMBDA_HIGH = 1.75;
+/* Cosine of W W'u to u: 1 where singular values were cut, shrunk or clipped. Directions from
+ * outside reach .87. */
+static const double THRESHOLD_ABLATION_OWN = 0.95;
+/* Energy of k directions on k + 2 coordinates: 1 where dimensions were zeroed or mixed in pairs. */
+static const double THRESHOLD_ABLATION_AXIS = 0.95;
+/* Cosine to the vector of ones: 1 where the mean was taken out, which layer norms do not see. */
+static const double THRESHOLD_ABLATION_MEAN = 0.9;
+/* Matrices that must show each shared direction; with fewer, directions of their own fit as well.
+ */
+static const size_t THRESHOLD_ABLATION_MATRICES_PER_DIRECTION = 4;
+/* Layers that must show a direction of their own each. */
+static const size_t THRESHOLD_ABLATION_LAYERS = 4;
+/* Rounding of block types is told from their steps, right to 10%. */
+static const double THRESHOLD_ABLATION_BLOCK_ROUNDING = 1.1;
+/* A matrix is worth the whole test when three directions hold so much of its change above rounding,
+ * and stand so far (in squares) above the edge of noise. Loose: it only saves time. */
+static const double THRESHOLD_ABLATION_SUSPECT = 0.3;
+static const double THRESHOLD_ABLATION_SUSPECT_EDGE = 0.2;
+
+/* An empty direction, seen in one model alone. */
+static const double THRESHOLD_EMPTY_RATIO = 0.05;
+static const double THRESHOLD_EMPTY_DEAD = 1e-4; /* of the mean energy of a dimension */
+static const size_t THRESHOLD_EMPTY_WIDTH = 48;
+static const size_t THRESHOLD_EMPTY_MATRICES = 4;
+static const size_t THRESHOLD_EMPTY_VECTORS = 4; /* for each dimension */
 /* Structure. Rows of one weight matrix and of another's are alike from this cosine on: independent
  * rows over 64 numbers or more stay below it but once in 10^4 (the deviation of their cosine is at
  * most .125), trained copies and fine-tunes are above .8. */
