@@ -327,8 +327,11 @@ weir_code layer_map_count(layer_map *map, arena *memory, const weir_model *base,
     if (!dropped || !uses) {
         return weir_fail_nomem(err);
     }
-    *map = (layer_map){
-        .pairs = map->pairs, .count = map->count, .base_count = layers.count, .dropped = dropped};
+    *map = (layer_map){.base_repeats = map->base_repeats,
+                       .pairs = map->pairs,
+                       .count = map->count,
+                       .base_count = layers.count,
+                       .dropped = dropped};
     int32_t before = LAYER_NONE;
     for (size_t i = 0; i < map->count; i++) {
         const layer_pair *pair = &map->pairs[i];

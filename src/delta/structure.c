@@ -168,8 +168,11 @@ static weir_code find_heads(structure_search *run, const width_place *at, bool *
     if (is_alike || is_given_up(run)) {
         return WEIR_OK;
     }
-    layer_axis q = {
-        .layer = at->model_layer->number, .expert = FEED_FORWARD_OWN, .kind = LAYER_AXIS_HEADS};
+    layer_axis q = {.layer = at->model_layer->number,
+                    .expert = FEED_FORWARD_OWN,
+                    .kind = LAYER_AXIS_HEADS,
+                    .base_groups = heads.base_kv_heads,
+                    .model_groups = heads.model_kv_heads};
     layer_axis kv = {
         .layer = at->model_layer->number, .expert = FEED_FORWARD_OWN, .kind = LAYER_AXIS_KV_HEADS};
     WEIR_TRY(width_map_heads(&q.map, &kv.map, is_found, at, &heads, err));

@@ -23,7 +23,9 @@ typedef struct layer_axis {
     int32_t layer;  /**< of the model, as in names */
     int32_t expert; /**< FEED_FORWARD_OWN, FEED_FORWARD_SHARED or the expert's number */
     enum { LAYER_AXIS_UNITS, LAYER_AXIS_HEADS, LAYER_AXIS_KV_HEADS, LAYER_AXIS_KINDS } kind;
-    axis_map map;  /**< of units or heads */
+    axis_map map;         /**< of units or heads */
+    uint64_t base_groups; /**< heads of k and v; 0 for units */
+    uint64_t model_groups;
     axis_map rows; /**< of the rows of q, or of k and v; units: the same as map */
 } layer_axis;
 

@@ -78,27 +78,41 @@ static void note_axes(structure_finding *found) {
     }
 }
 
-/* Each head of q must still use the head of k that it used in the base. */
-static bool heads_fit(const structure_finding *found) {
-    for (size_t i = 0; i + 1 < found->axis_count; i++) {
-        const layer_axis *q = &found->axes[i];
-        const layer_axis *kv = &found->axes[i + 1];
-        if (q->kind != LAYER_AXIS_HEADS) {
-            continue;
+static uint64_t at_or_same(const uint32_t *list, uint64_t i) {
+    return list ? list[i] : i;
+}
+
+/* Each head of q must still use the head of k that it used in the base; `kv` NULL: k was not moved.
+ */
+static bool heads_fit_groups(const layer_axis *q, const layer_axis *kv) {
+    const axis_map *map = &q->map;
+    if (q->base_groups == 0 || q->model_groups == 0 || (kv && kv->map.model)) {
+        return false;
+    }
+    const uint64_t each_base = map->base_count / q->base_groups;
+    const uint64_t each_model = map->model_count / q->model_groups;
+    for (uint64_t i = 0; i < map->shared; i++) {
+        const uint64_t group = each_model ? at_or_same(map->model, i) / each_model : 0;
+        if (each_base == 0 || (kv && group >= kv->map.shared) ||
+            (kv ? at_or_same(kv->map.base, group) : group) !=
+                at_or_same(map->base, i) / each_base) {
+            return false;
         }
-        const bool has_kv = kv->layer == q->layer && kv->kind == LAYER_AXIS_KV_HEADS;
-        const axis_map *map = &q->map;
-        const uint64_t groups = has_kv ? kv->map.model_count : 0;
-        for (uint64_t j = 0; has_kv && groups > 0 && j < map->shared; j++) {
-            const uint64_t base = map->base ? map->base[j] : j;
-            const uint64_t model = map->model ? map->model[j] : j;
-            const uint64_t each_base = map->base_count / kv->map.base_count;
-            const uint64_t each_model = map->model_count / groups;
-            const uint64_t group = each_model ? model / each_model : 0;
-            if (each_base == 0 || group >= kv->map.shared || kv->map.model ||
-                (kv->map.base ? kv->map.base[group] : group) != base / each_base) {
-                return false;
-            }
+    }
+    return true;
+}
+
+static bool heads_fit(const structure_finding *found) {
+    for (size_t i = 0; i < found->axis_count; i++) {
+        const layer_axis *axis = &found->axes[i];
+        const layer_axis *next = i + 1 < found->axis_count ? axis + 1 : NULL;
+        const bool has_kv = next && next->layer == axis->layer && next->kind == LAYER_AXIS_KV_HEADS;
+        const bool is_alone =
+            axis->kind == LAYER_AXIS_KV_HEADS &&
+            (i == 0 || axis[-1].layer != axis->layer || axis[-1].kind != LAYER_AXIS_HEADS);
+        if (is_alone ||
+            (axis->kind == LAYER_AXIS_HEADS && !heads_fit_groups(axis, has_kv ? next : NULL))) {
+            return false;
         }
     }
     return true;
