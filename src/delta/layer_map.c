@@ -127,7 +127,6 @@ static void link_layers(layer_search *run, size_t model, size_t base, layer_link
     run->pairs[model].base = run->base.items[base].number;
     run->pairs[model].link = link;
     run->pairs[model].cosine = cosine;
-    run->is_taken[base] = true;
 }
 
 /* Each layer of the model against the base's of the same number. */
@@ -163,7 +162,7 @@ static weir_code link_by_number(layer_search *run, view_scratch *scratch, weir_e
     return WEIR_OK;
 }
 
-/* --- equal layers of another number --- */
+/* --- equal layers of another number: better than a like one of the same --- */
 
 typedef struct look_key {
     uint64_t hash;
@@ -223,7 +222,7 @@ static weir_code link_equal(layer_search *run, weir_error *err) {
         run->base_repeats = run->base_repeats || keys[i].hash == keys[i - 1].hash;
     }
     for (size_t i = 0; i < run->model.count; i++) {
-        if (run->pairs[i].link != LAYER_LINK_NONE) {
+        if (run->pairs[i].link == LAYER_LINK_EQUAL) {
             continue;
         }
         const layer_look *look = &run->model_looks[i];
@@ -309,6 +308,11 @@ static weir_code link_near(layer_search *run, view_scratch *scratch, weir_error 
 /* What no row speaks for stays where its number puts it, unless that layer is known to be another.
  */
 static void link_by_place(layer_search *run) {
+    for (size_t i = 0; i < run->model.count; i++) {
+        if (run->pairs[i].base != LAYER_NONE) {
+            run->is_taken[layer_list_find(&run->base, run->pairs[i].base) - run->base.items] = true;
+        }
+    }
     for (size_t i = 0; i < run->model.count; i++) {
         const layer_views *same = layer_list_find(&run->base, run->model.items[i].number);
         const bool is_free = same && !run->is_taken[same - run->base.items];
