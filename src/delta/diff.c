@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/findings.h"
+#include "delta/merge.h"
 #include "delta/structure.h"
 
 double tensor_delta_rel_norm(const tensor_delta *delta) {
@@ -78,6 +79,7 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
         WEIR_TRY(structure_grade(diff, err));
     }
     WEIR_TRY(diff_parents(diff, options, err));
+    WEIR_TRY(merge_decide(diff, options, err));
     WEIR_TRY(diff_files(diff, base_path, model_path, err));
     WEIR_TRY(diff_copies(diff, base_path, model_path, err));
     WEIR_TRY(diff_decide(diff, err));

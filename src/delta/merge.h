@@ -34,6 +34,7 @@ typedef enum merge_method {
     MERGE_MOSAIC,      /**< every number is one of the sources' own */
     MERGE_LINEAR, /**< weighted sum; of two parents at small angle slerp gives the same numbers */
     MERGE_SLERP,
+    MERGE_NUSLERP,
     MERGE_TASK_ARITHMETIC,
     MERGE_TIES,
     MERGE_BREADCRUMBS,
@@ -45,6 +46,7 @@ typedef enum merge_method {
     MERGE_MULTISLERP,
     MERGE_NEARSWAP,
     MERGE_RAM,
+    MERGE_RAM_PLUS,
 } merge_method;
 
 /** One source of the merge. */

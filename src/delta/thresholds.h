@@ -85,4 +85,22 @@ static const double THRESHOLD_ROTATION_TOKENS = 0.1;
  * this: rounding both sides to bf16 and estimating the basis from rounded rows leaves 2 10^-5. */
 static const double THRESHOLD_ROTATION_EQUAL = 1e-4;
 
+/* A candidate takes part in a merge when its coefficient is so large: below it no recipe was seen,
+ * and errors of the fit that no statistic tells (rounding in several steps) reach .002. */
+static const double THRESHOLD_MERGE_WEIGHT_LEAST = 0.01;
+
+/* ... and its square, over its variance, at least this. Of one candidate that takes no part chi-
+ * square exceeds it with p = 1e-12. */
+static const double THRESHOLD_MERGE_CHI_SQUARE = 50;
+
+/* A recipe fits a sample when it re-computes this share of the numbers that moved. Ranks taken of a
+ * sample, in place of the whole, cost up to 1%; a density wrong by .01 costs about as much, a model
+ * trained after the merge most. */
+static const double THRESHOLD_MERGE_FITS = 0.95;
+
+/* Several parents contribute, though no recipe fits, when the best fit of all leaves this share
+ * less than the best parent alone. Siblings that were trained alike explain up to .25 of what one
+ * of them leaves (measured for tracing). */
+static const double THRESHOLD_MERGE_CONTRIBUTES = 0.28;
+
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "delta/file_delta.h"
+#include "evidence/merge_json.h"
 #include "evidence/result_json.h"
 
 static const char *state_name(tensor_state state) {
@@ -165,6 +166,7 @@ void diff_write_json(json_writer *json, const weir_diff *diff) {
     }
     json_array_end(json);
     json_member_double(json, "unexplained", diff->unexplained);
+    merge_write_json(json, diff);
     json_key(json, "tensors");
     json_array_begin(json);
     for (size_t i = 0; i < diff->tensor_count; i++) {

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "evidence/merge_json.h"
+
+#include <math.h>
+
+#include "delta/merge.h"
+
+static const char *parent_state_name(parent_state state) {
+    switch (state) {
+    case PARENT_USABLE:
+        return "compared";
+    case PARENT_ADAPTER:
+        return "adapter";
+    case PARENT_NOT_AT_HAND:
+        return "not_at_hand";
+    case PARENT_UNREADABLE:
+        return "unreadable";
+    case PARENT_IS_BASE:
+        return "is_base";
+    case PARENT_IS_MODEL:
+        return "is_model";
+    case PARENT_REPEATED:
+        return "repeated";
+    case PARENT_MISFIT:
+        return "misfit";
+    }
+    return "compared";
+}
+
+static void write_asked(json_writer *json, const diff_parent *parents, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        json_object_begin(json);
+        json_member_string(json, "name", parents[i].name);
+        json_member_string(json, "state", parent_state_name(parents[i].state));
+        json_member_uint(json, "tensors", parents[i].paired);
+        json_member_string(json, "note", parents[i].note);
+        json_object_end(json);
+    }
+}
+
+static void write_source(json_writer *json, const weir_diff *diff, const merge_parent *parent) {
+    const bool is_base = parent->parent == VIEW_NONE;
+    json_object_begin(json);
+    json_member_string(json, "model",
+                       is_base ? weir_model_name(diff->base) : diff->parents[parent->parent].name);
+    json_key(json, "is_base");
+    json_bool(json, is_base);
+    json_member_double(json, "weight", parent->weight);
+    json_member_double(json, "error", parent->error);
+    json_member_double(json, "density", parent->density);
+    json_key(json, "by_layer");
+    if (parent->by_layer) {
+        json_array_begin(json);
+        for (int32_t i = 0; i < diff->merge->layer_count; i++) {
+            json_double(json, parent->by_layer[i]);
+        }
+        json_array_end(json);
+    } else {
+        json_null(json);
+    }
+    json_member_uint(json, "tensors", parent->tensors);
+    json_object_end(json);
+}
+
+static void write_finding(json_writer *json, const weir_diff *diff, const merge_finding *found) {
+    json_object_begin(json);
+    json_member_string(json, "method", merge_method_name(found->method));
+    json_member_string(json, "grade", weir_grade_name(found->grade));
+    json_key(json, "sources");
+    json_array_begin(json);
+    for (size_t i = 0; i < found->parent_count; i++) {
+        write_source(json, diff, &found->parents[i]);
+    }
+    json_array_end(json);
+    json_member_double(json, "lambda", found->lambda);
+    json_key(json, "normalised");
+    json_bool(json, found->is_normalised);
+    json_member_string(json, "computed_in",
+                       found->replayed_of ? weir_dtype_name(found->computed) : NULL);
+    json_member_double(json, "replayed",
+                       found->replayed_of ? (double)found->replayed / (double)found->replayed_of
+                                          : (double)NAN);
+    json_member_uint(json, "tensors", found->tensors);
+    json_member_uint(json, "tensors_of", found->tensors_of);
+    json_member_double(json, "rest", found->rest);
+    json_member_string(json, "claimed", found->claimed);
+    json_member_string(json, "detail", found->detail);
+    json_object_end(json);
+}
+
+void merge_write_json(json_writer *json, const weir_diff *diff) {
+    json_key(json, "parents");
+    json_array_begin(json);
+    write_asked(json, diff->parents, diff->parent_count);
+    write_asked(json, diff->adapters, diff->adapter_count);
+    json_array_end(json);
+    json_key(json, "merge");
+    if (diff->merge) {
+        write_finding(json, diff, diff->merge);
+    } else {
+        json_null(json);
+    }
+}
