@@ -77,7 +77,10 @@ static weir_code hash_one(char out[VALUE_BYTES], bool *is_read, const file_side 
 }
 
 static void describe_size(char out[VALUE_BYTES], const checkpoint_file *file) {
-    (void)snprintf(out, VALUE_BYTES, file ? "%" PRIu64 " bytes, not read" : "", size_of(file));
+    out[0] = '\0';
+    if (file) {
+        (void)snprintf(out, VALUE_BYTES, "%" PRIu64 " bytes, not read", file->bytes);
+    }
 }
 
 /* Both files of a pair are told by their hashes, or both by their sizes. */
