@@ -300,7 +300,9 @@ weir_code diff_structure(weir_diff *diff, const weir_diff_options *options, weir
         WEIR_TRY(find_in_layer(&run, &found->layers.pairs[i], err));
     }
     WEIR_TRY(layer_map_count(&found->layers, &diff->memory, diff->base, err));
-    qsort(found->axes, found->axis_count, sizeof *found->axes, by_place);
+    if (found->axis_count > 0) {
+        qsort(found->axes, found->axis_count, sizeof *found->axes, by_place);
+    }
     note_plainness(found);
     return WEIR_OK;
 }
