@@ -92,16 +92,16 @@ static void subtract_base(matrix_look *out) {
 }
 
 /* Of the model's rounding, and of the base's where its own dtype is coarser than the model's. */
-static double rounding_of(const matrix_look *look, const tensor_view *base,
-                          const tensor_view *model) {
-    const size_t elements = look->rows * look->cols;
-    if (model->packed) {
-        return (double)NAN;
-    }
-    const double of_model = rounding_mean_square(model->base.dtype, look->base, elements);
+static void find_rounding(matrix_look *out, const tensor_view *base, const tensor_view *model) {
+    const size_t elements = out->rows * out->cols;
     const bool is_base_block = weir_dtype_get(base->base.dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
-    const bool is_same = base->base.dtype == model->base.dtype;
-    return is_base_block && is_same ? 2 * of_model : of_model;
+    out->dtype = model->base.dtype;
+    out->is_twice_rounded = is_base_block && base->base.dtype == model->base.dtype;
+    out->rounding = (double)NAN;
+    if (!model->packed) {
+        const double of_model = rounding_mean_square(model->base.dtype, out->base, elements);
+        out->rounding = out->is_twice_rounded ? 2 * of_model : of_model;
+    }
 }
 
 weir_code matrix_look_read(matrix_look *out, const weir_diff *diff, const tensor_delta *row,
@@ -116,7 +116,7 @@ weir_code matrix_look_read(matrix_look *out, const weir_diff *diff, const tensor
         WEIR_TRY(round_base(out, base->base.dtype, model->base.dtype, err));
     }
     subtract_base(out);
-    out->rounding = rounding_of(out, base, model);
+    find_rounding(out, base, model);
     return WEIR_OK;
 }
 

@@ -24,11 +24,13 @@ typedef struct matrix_look {
     float *change; /**< the model's number less `base` */
     size_t rows;   /**< at hand */
     size_t cols;
-    uint64_t rows_of;     /**< of the pair */
-    uint64_t row_step;    /**< row i at hand is row i * row_step of the pair */
-    double rounding;      /**< mean square of the rounding error of one number of `change`; NaN
-                             when the dtypes do not tell */
-    double change_square; /**< sum over `change` */
+    uint64_t rows_of;      /**< of the pair */
+    uint64_t row_step;     /**< row i at hand is row i * row_step of the pair */
+    double rounding;       /**< mean square of the rounding error of one number of `change`; NaN
+                              when the dtypes do not tell */
+    weir_dtype dtype;      /**< of the model's stored numbers; meaningless when `rounding` is NaN */
+    bool is_twice_rounded; /**< the base's numbers went through the same block dtype */
+    double change_square;  /**< sum over `change` */
     double base_square;
     size_t not_finite; /**< numbers of either side that are not finite; they count as 0 */
     size_t capacity;   /**< numbers that each array has room for */

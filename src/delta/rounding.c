@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "delta/rounding.h"
 
+#include <float.h>
 #include <math.h>
+#include <string.h>
 
 enum { RTN_BLOCK = 32 }; /* block of every round-to-nearest ggml type */
 
@@ -88,4 +90,72 @@ double rounding_mean_square(weir_dtype dtype, const float *values, size_t count)
     }
     const double sum = rounding_block_dd(dtype, values, count);
     return sum > 0 ? sum / (double)count : (double)NAN;
+}
+
+/* What is stored as float32 was computed in it, by several operations. */
+static const float float32_reach = 16.0F;
+
+/* The binade of a float32 is its exponent bits alone. */
+static void half_steps_of_floats(float *out, weir_dtype dtype, const float *values, size_t count) {
+    const int stored_bits = rounding_mantissa_bits(dtype);
+    const int mantissa_bits = stored_bits < FLT_MANT_DIG ? stored_bits : FLT_MANT_DIG - 1;
+    const float least = dtype == WEIR_DTYPE_F16 ? 0x1p-14F : FLT_MIN; /* below, steps stay */
+    const float half_ulp = ldexpf(dtype == WEIR_DTYPE_F32 ? float32_reach : 1.0F,
+                                  -mantissa_bits - 1);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        float binade;
+        memcpy(&bits, values + i, sizeof bits);
+        bits &= 0x7F800000u;
+        memcpy(&binade, &bits, sizeof binade);
+        out[i] = (binade > least ? binade : least) * half_ulp;
+    }
+}
+
+/* Codes on one side of a block's largest number; the other side has one less. 0: symmetric. */
+static float block_levels(weir_dtype dtype) {
+    switch ((int)dtype) {
+    case WEIR_DTYPE_Q4_0:
+        return 8.0F;
+    case WEIR_DTYPE_Q5_0:
+        return 16.0F;
+    default:
+        return 0.0F;
+    }
+}
+
+static float largest_of(const float *values) {
+    float largest = 0;
+    for (size_t i = 0; i < RTN_BLOCK; i++) {
+        largest = fabsf(values[i]) > fabsf(largest) ? values[i] : largest;
+    }
+    return largest;
+}
+
+static void half_steps_of_block(float *out, weir_dtype dtype, const float *values) {
+    const float step = block_step(dtype, values);
+    const float largest = largest_of(values);
+    const float levels = block_levels(dtype);
+    /* ggml picks codes by the scale before it is rounded to 11 bits. */
+    const float half = 0.5F * step + fabsf(largest) * 0x1p-11F;
+    for (size_t i = 0; i < RTN_BLOCK; i++) {
+        const bool is_cut =
+            levels > 0 && values[i] * largest < 0 && fabsf(values[i]) > (levels - 1.5F) * step;
+        out[i] = is_cut ? half + 0.5F * step : half;
+    }
+}
+
+bool rounding_half_steps(float *out, weir_dtype dtype, const float *values, size_t count) {
+    if (rounding_mantissa_bits(dtype) >= 0) {
+        half_steps_of_floats(out, dtype, values, count);
+        return true;
+    }
+    const float probe[RTN_BLOCK] = {1.0F};
+    if (count % RTN_BLOCK != 0 || !(block_step(dtype, probe) > 0)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i += RTN_BLOCK) {
+        half_steps_of_block(out + i, dtype, values + i);
+    }
+    return true;
 }

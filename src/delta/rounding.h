@@ -6,6 +6,7 @@
 #ifndef WEIR_DELTA_ROUNDING_H
 #define WEIR_DELTA_ROUNDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "weir/dtype.h"
@@ -32,5 +33,15 @@ double rounding_block_dd(weir_dtype dtype, const float *values, size_t count);
  * numbers do not tell (K and IQ types, packed codes).
  */
 double rounding_mean_square(weir_dtype dtype, const float *values, size_t count);
+
+/**
+ * How far each number may lie from what it was before it was stored: half a step of its dtype, a
+ * little more where ggml's stored scale is itself rounded, and a whole step where Q4_0 and Q5_0 cut
+ * a block's opposite end.
+ *
+ * @param values  as stored; of a block dtype whole blocks, in order
+ * @return false for a dtype whose steps the numbers do not tell (as above)
+ */
+bool rounding_half_steps(float *out, weir_dtype dtype, const float *values, size_t count);
 
 #endif

@@ -103,4 +103,28 @@ static const double THRESHOLD_MERGE_FITS = 0.95;
  * of them leaves (measured for tracing). */
 static const double THRESHOLD_MERGE_CONTRIBUTES = 0.28;
 
+/* Low rank. A matrix of low rank explains a change when what it leaves outside the numbers' boxes
+ * is at most this part of what rounding itself would be. Adapters trained on SmolLM2 and stored in
+ * bf16 (changes of .1, .3 and 1%) end below it at their rank; no fit of a fine-tune of the same
+ * sizes left less than .2, of those of the zoo none was accepted in 440. */
+static const double THRESHOLD_RANK_EXCESS = 0.01;
+
+/* And a change is called full rank when every rank that was tried leaves this much or more. */
+static const double THRESHOLD_FULL_EXCESS = 0.1;
+
+/* ... and no more than this part of the numbers is unchanged: else the ranks that the changed ones
+ * can speak of end too early, and an adapter of rank 64 leaves as much (.1% in bf16: 76%). */
+static const double THRESHOLD_FULL_UNCHANGED = 0.55;
+
+/* Where the singular values of a fit fall by this factor, the edit's directions end. */
+static const double THRESHOLD_RANK_GAP = 1.5;
+
+/* A row scale is fitted out when the rows' share of the change along the base is so many times
+ * what a change that knows nothing of the base has (1 / cols of its square, +- a few percent). */
+static const double THRESHOLD_ROW_SCALE_OVER_CHANCE = 4;
+
+/* The largest singular value of a bulk that is noise, over the edge of its mean square: 1 for equal
+ * variances, a little more for the rows and columns of weights. */
+static const double THRESHOLD_FLAT_OVER_EDGE = 1.3;
+
 #endif

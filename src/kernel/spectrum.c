@@ -130,7 +130,11 @@ static weir_code find_by_sketch(spectrum *out, work *at, const spectrum_options 
     float *const v = take(at, times(at->width, at->width));
     float *const values = take(at, (size_t)at->width);
     float *const tau = take(at, (size_t)at->width);
-    fill_signs(p, times(at->cols, at->width), options->seed);
+    if (options->start) {
+        memcpy(p, options->start, times(at->cols, at->width) * sizeof *p);
+    } else {
+        fill_signs(p, times(at->cols, at->width), options->seed);
+    }
     multiply(q, at, p);
     for (size_t i = 0; i < options->power_iterations; i++) {
         WEIR_TRY(orthonormalise(q, NULL, at->rows, at->width, tau, err));
@@ -226,7 +230,8 @@ static weir_code find_scaled(spectrum *out, work *at, float largest,
                              const spectrum_options *options, spectrum_scratch *scratch,
                              weir_error *err) {
     const bool is_scaled = largest < comfortable_low || largest > comfortable_high;
-    const bool is_exact = short_side(at) <= SPECTRUM_EXACT_SIDE || at->width > short_side(at) / 2;
+    const bool is_short = !options->start && short_side(at) <= SPECTRUM_EXACT_SIDE;
+    const bool is_exact = is_short || at->width > short_side(at) / 2;
     const size_t scaled_room = is_scaled ? times(at->rows, at->cols) : 0;
     WEIR_TRY(make_room(scratch, scaled_room + (is_exact ? exact_room(at) : sketch_room(at)), err));
     int exponent = 0;

@@ -33,6 +33,9 @@ typedef struct spectrum_options {
     size_t power_iterations; /**< 2 for spectra that fall, 4 for flat ones */
     uint64_t seed;           /**< of the sketch */
     bool with_vectors;
+    const float *start; /**< [count + oversample, cols]: right vectors to begin with, as an earlier
+                           call on nearly the same matrix gave them; NULL: random signs. Not in
+                           the scratch */
 } spectrum_options;
 #define SPECTRUM_OPTIONS_INIT                                                                      \
     { .count = 32, .oversample = 16, .power_iterations = 2 }
