@@ -6,12 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/fail.h"
+#include "base/hash.h"
 #include "delta/rounding.h"
 #include "delta/thresholds.h"
 #include "kernel/convert.h"
 
-enum { FIRST_VALUES = 48, ALL_VALUES = LOW_RANK_MOST + BOX_FIT_SPARE, PROBED = 1 << 12 };
+enum {
+    FIRST_VALUES = 48,
+    ALL_VALUES = LOW_RANK_MOST + BOX_FIT_SPARE,
+    PROBED = 1 << 12,
+    NOISE_VALUES = 8,
+    NOISE_SEED = 1
+};
 
 /* One question at work. */
 typedef struct search {
@@ -293,42 +301,138 @@ static weir_code decide_by_boxes(search *at, weir_error *err) {
     return search_ranks(at, along >= THRESHOLD_ROW_SCALE_OVER_CHANCE, err);
 }
 
-/* Without steps: the edge is that of what lies below the rank, which must be as flat as noise. */
-static weir_code decide_by_bulk(search *at, weir_error *err) {
-    low_rank_fit *const out = at->out;
-    const double rows = (double)at->look.rows;
-    const double cols = (double)at->look.cols;
-    WEIR_TRY(begin(at, err));
-    double left = at->raw.square;
-    size_t rank = 0;
-    for (; rank < at->raw.count; rank++) {
-        const double freedom = (rows - (double)rank) * (cols - (double)rank);
-        out->edge = sqrt(left > 0 ? left / freedom : 0) * half_perimeter(&at->look);
-        if (at->raw.values[rank] < THRESHOLD_RANK_OVER_EDGE * out->edge) {
-            break;
-        }
-        left -= at->raw.values[rank] * at->raw.values[rank];
+/* What storing the base itself in a block dtype does to it: the noise that any edit stands in, with
+ * the same unequal steps. Where the model's own dtype cannot be written (K and IQ types), Q4_0
+ * shows how steps are spread, and the size is taken from the data. */
+static weir_code make_noise(float *out, const matrix_look *look, weir_dtype dtype,
+                            weir_error *err) {
+    const size_t count = look->rows * look->cols;
+    WEIR_CLEANUP(free) unsigned char *stored = checked_alloc(look->cols, 2 * sizeof *stored);
+    if (!stored) {
+        return weir_fail_nomem(err);
     }
-    const bool is_flat =
-        rank < at->raw.count && at->raw.values[rank] <= THRESHOLD_FLAT_OVER_EDGE * out->edge;
-    out->rank = rank;
-    out->energy = 1 - left / at->raw.square;
-    out->is_lower_bound = rank > 0;
-    if (rank == 0) {
-        out->verdict = is_flat ? LOW_RANK_BELOW_FLOOR : LOW_RANK_UNSETTLED;
-    } else if (rank > at->cap) {
-        out->verdict = LOW_RANK_FULL;
-    } else {
-        out->verdict = is_flat ? LOW_RANK_CLEAR : LOW_RANK_UNSETTLED;
+    for (size_t i = 0; i < count; i += look->cols) {
+        convert_from_f32(stored, dtype, look->base + i, look->cols);
+        convert_to_f32(out + i, dtype, stored, look->cols);
+        for (size_t j = i; j < i + look->cols; j++) {
+            out[j] -= look->base[j];
+        }
     }
     return WEIR_OK;
 }
 
-static bool has_known_steps(const matrix_look *look) {
-    float steps[32];
-    return !isnan(look->rounding) && look->cols % 32 == 0
-               ? rounding_half_steps(steps, look->dtype, look->base, 32)
-               : rounding_mantissa_bits(look->dtype) >= 0 && !isnan(look->rounding);
+/* Numbers that lie on a grid round to themselves: the errors of two roundings are drawn, each even
+ * in its step. */
+static weir_code draw_noise(float *out, const matrix_look *look) {
+    uint64_t state = hash_mix(NOISE_SEED);
+    for (size_t i = 0; i < look->rows * look->cols; i += look->cols) {
+        (void)rounding_half_steps(out + i, look->dtype, look->base + i, look->cols);
+        for (size_t j = i; j < i + look->cols; j++) {
+            const double first = ldexp((double)(hash_next(&state) >> 11), -53);
+            const double second = ldexp((double)(hash_next(&state) >> 11), -53);
+            out[j] *= (float)(2 * (first - second));
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Spectrum of the noise of storage, and its sum of squares. */
+static weir_code find_noise(spectrum *out, search *at, weir_error *err) {
+    const matrix_look *const look = &at->look;
+    const bool is_written = convert_can_write(look->dtype) && !isnan(look->rounding);
+    WEIR_CLEANUP(free) float *noise = checked_alloc(look->rows * look->cols, sizeof *noise);
+    if (!noise) {
+        return weir_fail_nomem(err);
+    }
+    WEIR_TRY(look->is_twice_rounded && is_written
+                 ? draw_noise(noise, look)
+                 : make_noise(noise, look, is_written ? look->dtype : WEIR_DTYPE_Q4_0, err));
+    const spectrum_options options = {
+        .count = NOISE_VALUES, .oversample = 16, .power_iterations = 4, .seed = NOISE_SEED};
+    return spectrum_find(out, noise, look->rows, look->cols, &options, &at->scratch->fits.spectra,
+                         err);
+}
+
+/* Mean square of what lies beyond the first `rank` directions. */
+static double mean_square_beyond(const search *at, size_t rank) {
+    double left = at->raw.square;
+    for (size_t i = 0; i < rank; i++) {
+        left -= at->raw.values[i] * at->raw.values[i];
+    }
+    const double freedom =
+        ((double)at->look.rows - (double)rank) * ((double)at->look.cols - (double)rank);
+    return left > 0 ? left / freedom : 0;
+}
+
+/* Whether the values beyond the rank fall as those of the noise do. */
+static bool is_like_noise(const search *at, const spectrum *noise, size_t rank, double size) {
+    for (size_t i = 0; i < noise->count && rank + i < at->raw.count; i++) {
+        if (at->raw.values[rank + i] > THRESHOLD_BULK_OVER_NOISE * size * noise->values[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the rank leaves is the noise, or more; more is of full rank only when every rank that can be
+ * told leaves more, since weak directions hide in the noise too. */
+static weir_code judge_rest(search *at, size_t rank, double noise_square, weir_error *err) {
+    low_rank_fit *const out = at->out;
+    const double over = mean_square_beyond(at, rank) / noise_square;
+    if (rank <= at->cap && over <= THRESHOLD_NOISE_SQUARE) {
+        const bool is_less = over < 2 - THRESHOLD_NOISE_SQUARE; /* two roundings of like numbers */
+        out->verdict = is_less    ? LOW_RANK_UNSETTLED
+                       : rank > 0 ? LOW_RANK_CLEAR
+                                  : LOW_RANK_BELOW_FLOOR;
+        return WEIR_OK;
+    }
+    if (at->raw.count < at->cap) {
+        WEIR_TRY(box_fit_begin(&at->raw, &at->look, false, ALL_VALUES, &at->scratch->fits, err));
+    }
+    out->verdict = mean_square_beyond(at, at->cap) > THRESHOLD_FULL_SQUARE * noise_square
+                       ? LOW_RANK_FULL
+                       : LOW_RANK_UNSETTLED;
+    return WEIR_OK;
+}
+
+/* In block dtypes all steps of a block are equal and wide, so that a full-rank change fits into the
+ * boxes as well. There the noise is known instead: directions are what stands out of its largest
+ * singular value, and what is left must have its square, or, where its size is not known, its
+ * shape. */
+static weir_code decide_by_noise(search *at, weir_error *err) {
+    low_rank_fit *const out = at->out;
+    const bool has_size = !isnan(at->look.rounding) && rounding_mantissa_bits(at->look.dtype) < 0;
+    const double count = (double)at->look.rows * (double)at->look.cols;
+    spectrum noise;
+    WEIR_TRY(find_noise(&noise, at, err));
+    if (!(noise.square > 0)) {
+        return WEIR_OK; /* the base lies on the very grid: nothing to compare with */
+    }
+    double size = 1;
+    size_t rank = 0;
+    WEIR_TRY(begin(at, err));
+    for (; rank < at->raw.count; rank++) {
+        size = has_size ? 1 : sqrt(mean_square_beyond(at, rank) * count / noise.square);
+        out->edge = size * noise.values[0];
+        if (at->raw.values[rank] < THRESHOLD_RANK_OVER_NOISE * out->edge) {
+            break;
+        }
+    }
+    out->is_edge_modelled = has_size;
+    out->rank = rank;
+    out->is_lower_bound = rank > 0;
+    out->energy = 1 - mean_square_beyond(at, rank) * count / at->raw.square;
+    return has_size || is_like_noise(at, &noise, rank, size)
+               ? judge_rest(at, rank, size * size * noise.square / count, err)
+               : WEIR_OK;
+}
+
+static weir_code decide(search *at, weir_error *err) {
+    if (!isnan(at->look.rounding) && rounding_mantissa_bits(at->look.dtype) >= 0) {
+        return decide_by_boxes(at, err);
+    }
+    /* Blocks of 32 along the rows, or nothing is known of the steps. */
+    return at->look.cols % 32 == 0 ? decide_by_noise(at, err) : WEIR_OK;
 }
 
 weir_code low_rank_find(low_rank_fit *out, const matrix_look *look, low_rank_scratch *scratch,
@@ -343,7 +447,7 @@ weir_code low_rank_find(low_rank_fit *out, const matrix_look *look, low_rank_scr
     if (at.changed == 0) {
         found.verdict = LOW_RANK_NONE;
     } else {
-        WEIR_TRY(has_known_steps(&at.look) ? decide_by_boxes(&at, err) : decide_by_bulk(&at, err));
+        WEIR_TRY(decide(&at, err));
     }
     const bool is_open =
         found.verdict == LOW_RANK_UNSETTLED || found.verdict == LOW_RANK_BELOW_FLOOR;

@@ -100,8 +100,8 @@ static void half_steps_of_floats(float *out, weir_dtype dtype, const float *valu
     const int stored_bits = rounding_mantissa_bits(dtype);
     const int mantissa_bits = stored_bits < FLT_MANT_DIG ? stored_bits : FLT_MANT_DIG - 1;
     const float least = dtype == WEIR_DTYPE_F16 ? 0x1p-14F : FLT_MIN; /* below, steps stay */
-    const float half_ulp = ldexpf(dtype == WEIR_DTYPE_F32 ? float32_reach : 1.0F,
-                                  -mantissa_bits - 1);
+    const float half_ulp =
+        ldexpf(dtype == WEIR_DTYPE_F32 ? float32_reach : 1.0F, -mantissa_bits - 1);
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
         float binade;

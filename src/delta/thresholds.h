@@ -123,8 +123,17 @@ static const double THRESHOLD_RANK_GAP = 1.5;
  * what a change that knows nothing of the base has (1 / cols of its square, +- a few percent). */
 static const double THRESHOLD_ROW_SCALE_OVER_CHANCE = 4;
 
-/* The largest singular value of a bulk that is noise, over the edge of its mean square: 1 for equal
- * variances, a little more for the rows and columns of weights. */
-static const double THRESHOLD_FLAT_OVER_EDGE = 1.3;
+/* In block dtypes, a singular value belongs to the edit when it is so many times the largest of
+ * the noise that storing the base itself makes: that one varies by a few percent. */
+static const double THRESHOLD_RANK_OVER_NOISE = 1.2;
+
+/* What is left beyond the edit is that noise when its mean square is within this of the noise's
+ * (both ways); a change is of full rank when all ranks that can be told leave the next times it. */
+static const double THRESHOLD_NOISE_SQUARE = 1.03;
+static const double THRESHOLD_FULL_SQUARE = 1.1;
+
+/* Where only the noise's shape is known (K and IQ types): its largest values may exceed those of a
+ * like noise by this. */
+static const double THRESHOLD_BULK_OVER_NOISE = 1.1;
 
 #endif
