@@ -34,10 +34,16 @@ typedef struct containment {
     uint64_t cols;
     weir_dtype via; /**< the float dtype that the base was rounded to before; else the base's own */
     double equal_share;     /**< of cells.count; NaN when nothing was counted */
-    double explained_share; /**< equal, or of a group that one factor explains: the larger share */
+    double explained_share; /**< equal, or of a group that one factor explains where the type's
+                               encoders round with another scale than they store */
+    bool is_by_factor; /**< the latter: a common factor of all numbers, of the size of the residual
+                          squared, could hide */
     double near_share;
-    double excess;      /**< residual_square / expected_square: 1 for rounding */
-    double correlation; /**< between the residual and the base */
+    double excess;        /**< residual_square / expected_square: 1 for rounding */
+    double correlation;   /**< between the residual and the base */
+    double hidden_likely; /**< size of a change, relative to the base's norm and spread evenly over
+                             the tensor, that would make as many numbers leave their cells as did;
+                             NaN where codes are chosen together */
     double hidden_most; /**< the largest change of the base, relative to its norm, that could hide,
                            were it spread evenly over the tensor */
     bool is_whole;      /**< every row was read: only then is the verdict PROVED */
@@ -52,8 +58,8 @@ bool containment_applies(const weir_diff *diff, const tensor_delta *row);
  *
  * @param row            a row of diff->tensors in state TENSOR_COMPARED that containment_applies()
  * to
- * @param elements_most  LOOK_SAMPLE_ELEMENTS for a suspicion, from evenly spaced rows; SIZE_MAX for
- *                       all rows, streamed
+ * @param elements_most  LOOK_SAMPLE_ELEMENTS for a suspicion, from evenly spaced pieces; SIZE_MAX
+ * for all rows, streamed
  * @return WEIR_OK; WEIR_ERR_LIMIT when a row does not fit; WEIR_ERR_IO; WEIR_ERR_NOMEM
  *
  * Thread-safe for distinct out. Cost: the rows are read once on the base's side, twice on the

@@ -6,6 +6,11 @@
  * weights that had been quantised to 4 bits, stored as BF16: the stored dtype says nothing of it.
  * The way is walked again: base -> coarser type -> stored dtype, and compared bit for bit.
  *
+ * Where something was changed on the coarse numbers (an adapter merged into 4 bits), the way
+ * explains not every bit but most of the change's energy, which no other change does: the
+ * difference to the base holds the way's own rounding, to which a change of another kind only adds
+ * it.
+ *
  * nf4, fp4 and int8 of bitsandbytes scale blocks by the largest magnitude; with nested scales the
  * stored scale is near it. There the codes are re-derived from the base, and one scale a block must
  * give all of the block's stored numbers.
@@ -13,7 +18,7 @@
 #ifndef WEIR_DELTA_DETOUR_H
 #define WEIR_DELTA_DETOUR_H
 
-#include "delta/diff.h"
+#include "delta/matrix_look.h"
 
 typedef enum detour_kind {
     DETOUR_NONE,
@@ -28,22 +33,32 @@ typedef struct detour {
     detour_kind kind;
     weir_dtype via; /**< FLOAT and BLOCKS */
     uint64_t count;
-    uint64_t replayed; /**< numbers that come out bit for bit */
-    uint64_t changed;  /**< of them, those that are not the base's as the stored dtype has it */
+    uint64_t replayed;    /**< numbers that come out bit for bit */
+    uint64_t changed;     /**< of them, those that are not the base's as the stored dtype has it */
+    double change_square; /**< sum of (model - base as stored)^2 */
+    double left_square;   /**< sum of (model - base after the way)^2 */
     bool is_whole;
     bool is_proved; /**< whole, and replayed >= THRESHOLD_REPLAY_PROVED */
 } detour;
 
-/** @return "f16", "q4_0", "nf4", "int8" ...; static */
+/** Share of the change's energy that the way takes away; below 0 where it adds. NaN without any. */
+double detour_explained(const detour *found);
+
+/** @return "F16", "Q4_0", "NF4", "INT8 by rows" ...; static */
 const char *detour_name(const detour *found);
 
 /**
- * Look for a detour on a sample of rows. kind is NONE when no way explains them.
+ * Look for a detour on a sample of rows. kind is NONE when no way gives every number, or takes away
+ * at least THRESHOLD_DETOUR_ENERGY of the change.
  * @param row  a row of diff->tensors in state TENSOR_COMPARED whose model side is F32, F16 or BF16
  * @return WEIR_OK; WEIR_ERR_IO; WEIR_ERR_NOMEM
  */
 weir_code detour_find(detour *out, const weir_diff *diff, const tensor_delta *row,
                       size_t elements_most, weir_error *err);
+
+/** Let a look's base go the way too, so that only what was changed after it is left.
+ * @return WEIR_OK; WEIR_ERR_NOMEM */
+weir_code detour_take_off(matrix_look *look, const detour *way, weir_dtype stored, weir_error *err);
 
 /** Walk the way of `out` again over every row. @return as above */
 weir_code detour_prove(detour *out, const weir_diff *diff, const tensor_delta *row,

@@ -104,6 +104,18 @@ static void find_rounding(matrix_look *out, const tensor_view *base, const tenso
     }
 }
 
+static weir_code find_coded_rounding(matrix_look *out, const tensor_view *model, weir_error *err) {
+    const bool is_coded =
+        model->packed || weir_dtype_get(model->base.dtype)->kind == WEIR_DTYPE_KIND_BLOCK;
+    out->coded_rounding = (double)NAN;
+    out->step = 0;
+    if (is_coded) {
+        WEIR_TRY(rounding_of_codes(&out->coded_rounding, model, err));
+        out->step = out->coded_rounding > 0 ? sqrt(12 * out->coded_rounding) : 0;
+    }
+    return WEIR_OK;
+}
+
 weir_code matrix_look_read(matrix_look *out, const weir_diff *diff, const tensor_delta *row,
                            size_t elements_most, weir_error *err) {
     const tensor_view *base = model_view(diff->base, (size_t)row->base_index);
@@ -117,7 +129,7 @@ weir_code matrix_look_read(matrix_look *out, const weir_diff *diff, const tensor
     }
     subtract_base(out);
     find_rounding(out, base, model);
-    return WEIR_OK;
+    return find_coded_rounding(out, model, err);
 }
 
 bool matrix_look_is_whole(const matrix_look *look) {

@@ -30,6 +30,9 @@ typedef struct matrix_look {
                               when the dtypes do not tell */
     weir_dtype dtype;      /**< of the model's stored numbers; meaningless when `rounding` is NaN */
     bool is_twice_rounded; /**< the base's numbers went through the same block dtype */
+    double coded_rounding; /**< the same, within a third, from the codes and scales of the model:
+                              for K and IQ types and packed codes too; NaN for floats */
+    double step;           /**< mean step between levels of coded numbers; 0 for floats */
     double change_square;  /**< sum over `change` */
     double base_square;
     size_t not_finite; /**< numbers of either side that are not finite; they count as 0 */

@@ -34,17 +34,22 @@ typedef enum pruning_rule {
 
 typedef struct pruning {
     uint64_t count;
-    uint64_t zeros;           /**< of the model, where the base has none */
+    uint64_t zeros;           /**< of the model, where the base as stored would have none */
     uint64_t survivors;       /**< neither side is zero */
     uint64_t survivors_equal; /**< bit for bit, under the model's dtype */
     double sparsity;          /**< zeros of the model, of all */
     uint32_t group;           /**< m of n of m; 0: no such pattern */
     uint32_t kept;            /**< n */
     pruning_rule rule;
-    double rule_share; /**< of the decisions, zero or kept, that the rule explains */
+    double rule_share; /**< of decisions, zero or kept, that the rule explains, as if there were as
+                          many of either kind: 0.5 or less for nothing */
+    double size_ratio; /**< root mean square of the base's numbers that became zero, over that of
+                          those that were kept: 1 for a choice at random */
     uint64_t zero_rows;
     uint64_t zero_cols;
     bool is_whole;
+    bool is_pruned; /**< the survivors or the choice show it, or float numbers whose zeros are past
+                       chance: at least THRESHOLD_ZEROS_PRUNED of them */
     bool is_survivors_proved; /**< whole, and survivors_equal >= THRESHOLD_REPLAY_PROVED */
     bool is_rule_proved;      /**< whole, and rule_share >= THRESHOLD_REPLAY_PROVED */
 } pruning;
@@ -57,9 +62,9 @@ bool pruning_is_suspected(const matrix_look *look);
  *
  * @param look  of the pair: the factors of COLUMNS_WEIGHED are fitted on it
  * @param row   a row of diff->tensors in state TENSOR_COMPARED; every row of it is streamed
- * @return WEIR_OK; WEIR_ERR_IO; WEIR_ERR_NOMEM
+ * @return WEIR_OK; WEIR_ERR_LIMIT when a row does not fit; WEIR_ERR_IO; WEIR_ERR_NOMEM
  *
- * Cost: both sides are read once, or twice where a threshold of the whole tensor is tested.
+ * Cost: both sides are read once; the fit walks at most 2^20 numbers of the look FIT_ROUNDS times.
  */
 weir_code pruning_measure(pruning *out, const matrix_look *look, const weir_diff *diff,
                           const tensor_delta *row, weir_error *err);

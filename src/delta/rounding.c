@@ -3,9 +3,18 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { RTN_BLOCK = 32 }; /* block of every round-to-nearest ggml type */
+#include "base/checked.h"
+#include "base/fail.h"
+#include "tensor/view_grid.h"
+
+enum {
+    RTN_BLOCK = 32,   /* of every round-to-nearest ggml type */
+    CODED_PIECES = 8, /* of adjacent rows, evenly spaced */
+    CODED_ELEMENTS = 1 << 15,
+};
 
 int rounding_mantissa_bits(weir_dtype dtype) {
     switch ((int)dtype) {
@@ -158,4 +167,45 @@ bool rounding_half_steps(float *out, weir_dtype dtype, const float *values, size
         half_steps_of_block(out + i, dtype, values + i);
     }
     return true;
+}
+
+/* The rows of one piece, at least one. */
+static uint64_t coded_rows(const tensor_view *view) {
+    const uint64_t fitting = CODED_ELEMENTS / view->base.cols;
+    const uint64_t rows = fitting > 0 ? fitting : 1;
+    return rows < view->base.rows ? rows : view->base.rows;
+}
+
+weir_code rounding_of_codes(double *out, const tensor_view *view, weir_error *err) {
+    view_grid levels;
+    if (view->base.rows == 0 || view->base.cols == 0 || !tensor_view_grid(&levels, view)) {
+        *out = (double)NAN;
+        return WEIR_OK;
+    }
+    WEIR_CLEANUP(view_scratch_release) view_scratch scratch = {0};
+    const uint64_t together = coded_rows(view);
+    size_t elements;
+    if (!checked_mul_size(&elements, (size_t)together, (size_t)view->base.cols)) {
+        return weir_fail_nomem(err);
+    }
+    WEIR_CLEANUP(free) float *model = checked_alloc(elements, sizeof *model);
+    WEIR_CLEANUP(free) float *scale = checked_alloc(elements, sizeof *scale);
+    WEIR_CLEANUP(free) float *offset = checked_alloc(elements, sizeof *offset);
+    if (!model || !scale || !offset) {
+        return weir_fail_nomem(err);
+    }
+    double sum = 0;
+    size_t pieces = 0;
+    const uint64_t last = view->base.rows - together;
+    const uint64_t step = last / CODED_PIECES > together ? last / CODED_PIECES : together;
+    for (uint64_t row = 0; row <= last; row += step) {
+        WEIR_TRY(tensor_view_read(view, row, together, model, &scratch, err));
+        WEIR_TRY(tensor_view_read_grid(view, row, together, scale, offset, &scratch, err));
+        const double noise = cell_noise(&levels.grid, model, scale, offset, elements);
+        sum += isnan(noise) ? 0 : noise;
+        pieces += isnan(noise) ? 0 : 1;
+    }
+    *out = pieces > 0 ? sum / (double)pieces : (double)NAN;
+    return WEIR_OK;
+}
 }

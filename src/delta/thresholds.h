@@ -135,5 +135,55 @@ static const double THRESHOLD_FULL_SQUARE = 1.1;
 /* Where only the noise's shape is known (K and IQ types): its largest values may exceed those of a
  * like noise by this. */
 static const double THRESHOLD_BULK_OVER_NOISE = 1.1;
+/* Codes are called those of the base only when a change of half a tenth of a percent, spread over
+ * the tensor, would have shown in them: the lightest fine-tunes measured move a tenth. */
+static const double THRESHOLD_HIDDEN_PROVED = 5e-4;
+
+/* What could hide in a quantisation is called less than a fine-tune up to 1% of the norm, where the
+ * ladder of fine-tunes begins. */
+static const double THRESHOLD_HIDDEN_STRONG = 0.01;
+
+/* Where factors explain the codes, the numbers must stand to the base as 1 to 1, less what a fitted
+ * scale takes off: the square of the relative residual, of which encoders with an importance matrix
+ * took 0.8 to 1.0. This is how much more it may be, and how much may be added or missing beside. */
+static const double THRESHOLD_SLOPE_RESIDUAL = 1.5;
+static const double THRESHOLD_SLOPE_MARGIN = 0.002;
+
+/* Numbers of one row that may lie outside their cells in a proof, as a share of the row: an edit of
+ * one row is lost among all. Unchanged rows of ggml's encoders had none. */
+static const double THRESHOLD_ROW_OUTSIDE = 0.01;
+
+/* Share of numbers within the reach of a type's encoder. ggml's lay 0.9995 and more within, the
+ * shortfall being numbers that an importance matrix lets be cut off. */
+static const double THRESHOLD_CONTAINED = 0.999;
+
+/* Reach of an encoder, in gaps between levels: of those that round each number to one of the
+ * nearest two levels; of those that choose rows of a list (0.9996 of IQ3_XXS lie within 4), or move
+ * numbers to make up for the errors of others (GPTQ). */
+static const float THRESHOLD_REACH_ROUNDED = 1.0F;
+static const float THRESHOLD_REACH_MOVED = 4.0F;
+
+/* Residual over what numbers spread evenly in their cells have, at most: ggml's encoders leave 0.71
+ * to 1.07, GPTQ with strongly correlated inputs 2.5 to 3.1, and a 20% change under it 8. */
+static const double THRESHOLD_EXCESS_ROUNDED = 1.25;
+static const double THRESHOLD_EXCESS_MOVED = 4.0;
+
+/* Share of a change's energy that a detour through a coarser type must take away to be one. A
+ * change of another kind is uncorrelated with that type's rounding, and the way adds energy: below
+ * 0. */
+static const double THRESHOLD_DETOUR_ENERGY = 0.5;
+
+/* Share of numbers that are zero where neither the base nor rounding makes them so, from which
+ * pruning is looked for. Training makes no exact zeros. */
+static const double THRESHOLD_ZEROS_SUSPECTED = 1e-4;
+
+/* Share of float numbers that became exactly zero, from which they were pruned whatever the choice
+ * and the survivors: no fine-tune of the zoo makes any. */
+static const double THRESHOLD_ZEROS_PRUNED = 0.01;
+
+/* A rule of pruning is named from this share of explained decisions on. The factors of Wanda's rule
+ * are fitted on a sample and leave 0.4 to 1.1% unexplained; of choices at random, which have
+ * nothing to explain, a fit over as many inputs as rows makes 79%. */
+static const double THRESHOLD_RULE_NAMED = 0.98;
 
 #endif

@@ -26,15 +26,14 @@ typedef struct number_grid {
     size_t level_count;  /**< at least 2 */
     size_t group;        /**< consecutive numbers that share a scale; 0: none do */
     float spread;        /**< 1 where each number is coded on its own */
+    float slack; /**< share of a number by which the borders between codes are unsure: encoders work
+                    with a scale, or a quotient, that is finer than what is stored */
 } number_grid;
 
 /** The levels of whole numbers from `low` to `high`, -128 <= low < high <= 255. */
 number_grid number_grid_whole(int low, int high);
 
-/**
- * The levels of a dtype whose blocks convert_to_f32() reads, or of an 8-bit float, whose scale is
- * 1. @return false for other dtypes
- */
+/** The levels of a block dtype. @return false for other dtypes */
 bool number_grid_of(number_grid *out, weir_dtype dtype);
 
 /**
@@ -52,20 +51,19 @@ void number_grid_read(float *scale, float *offset, weir_dtype dtype, const void 
  * nearer to a code's number than to that of any other; those at the ends have no outer bound.
  */
 typedef struct cell_stats {
-    uint64_t count; /**< numbers that were held against a cell */
-    uint64_t mute;  /**< not counted: a scale of 0, or numbers or scales that are not finite */
-    uint64_t equal; /**< inside: coded anew with the block's own scale, they get the same code */
-    uint64_t
-        one_step;  /**< numbers of groups which one factor of the group's own scale, between
-                      1 / CELL_FACTOR_MOST and CELL_FACTOR_MOST, puts inside without exception */
-    uint64_t near; /**< at most `reach` gaps from the code's number, beyond the ends too */
+    uint64_t count;    /**< numbers that were held against a cell */
+    uint64_t mute;     /**< not counted: a scale of 0, or something that is not finite */
+    uint64_t equal;    /**< inside: coded anew with the block's own scale, they get that code */
+    uint64_t strict;   /**< inside without the slack */
+    uint64_t one_step; /**< of groups that one factor of their scale puts inside, all of them; it
+                          lies between 1 / CELL_FACTOR_MOST and CELL_FACTOR_MOST */
+    uint64_t near;     /**< at most `reach` gaps from the code's number, past the ends too */
     double residual_square; /**< sum of (code's number - number)^2 */
-    double residual_base;   /**< sum of (code's number - number) * number */
+    double residual_base;   /**< sum of (code's number - number) number */
     double base_square;
-    double
-        expected_square; /**< sum of residual^2 that numbers spread evenly over their cells have */
-    double flips; /**< sum of spread / width of cell over numbers inside a bounded one: what a
-                     change of mean size e makes leave their cells is e * flips, for a small e */
+    double expected_square; /**< sum of residual^2 for numbers that lie evenly in their cells */
+    double flips; /**< sum of 1 / (2 h) over numbers within h, a sixteenth of a gap, of a border: a
+                     change of mean size e makes e * flips of the numbers leave, for a small e */
 } cell_stats;
 
 #define CELL_FACTOR_MOST 1.3F
@@ -73,9 +71,8 @@ typedef struct cell_stats {
 /**
  * Hold numbers against the cells of their codes and add to `sum`.
  *
- * A number at a border belongs to both sides. Borders have a slack of 2^-11 of the distance from
- * the offset, which is what storing a scale as binary16 moves them by, and of 2^-21 of a number's
- * own size for the arithmetic of encoders.
+ * A number at a border belongs to both sides; so does one that is nearer to it than grid->slack
+ * times its own size.
  *
  * @param base    `count` numbers that may have been quantised
  * @param model   the numbers of the codes

@@ -21,9 +21,8 @@
  */
 #ifndef WEIR_KERNEL_READ_IQ_H
 #define WEIR_KERNEL_READ_IQ_H
+#include "kernel/block_scales.h"
 #include "kernel/iq_tables.h"
-#include "kernel/number.h"
-#include "kernel/read_small.h"
 
 static const float iq2_values[4] = {8, 25, 43, 0};
 static const float iq3_xxs_values[8] = {4, 12, 20, 28, 36, 44, 52, 62};
@@ -42,10 +41,6 @@ static void put_iq2_row(float *out, unsigned row, float scale, unsigned signs) {
     for (size_t j = 0; j < 8; j++) {
         out[j] = with_sign(scale * iq2_values[row >> 2 * j & 3], signs >> j & 1);
     }
-}
-
-static float iq2_scale(float d, unsigned s) {
-    return d * (0.5f + (float)s) * 0.25f;
 }
 
 static void read_iq2_xxs(float *restrict out, const uint8_t *restrict stored, size_t count) {
@@ -148,11 +143,7 @@ static void read_iq1_s(float *restrict out, const uint8_t *restrict stored, size
 static void read_iq1_m(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 56) {
         const uint8_t *scales = stored + 48;
-        unsigned half = 0;
-        for (size_t i = 0; i < 4; i++) {
-            half |= (load_u16(scales + 2 * i) >> 12 & 15u) << 4 * i;
-        }
-        const float d = float_from_half((uint16_t)half);
+        const float d = iq1_m_scale(scales);
         for (size_t row = 0; row < 32; row++, out += 8) {
             const unsigned high = stored[32 + row / 2] >> 4 * (row % 2) & 15;
             const unsigned s = load_u16(scales + 2 * (row / 8)) >> 3 * (row / 2 % 4) & 7;
@@ -165,11 +156,8 @@ static void read_iq1_m(float *restrict out, const uint8_t *restrict stored, size
 static void read_iq4_xs(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, stored += 136) {
         const float d = float_from_half_at(stored);
-        const unsigned scale_high = load_u16(stored + 2);
         for (size_t group = 0; group < 8; group++, out += 32) {
-            const int low = stored[4 + group / 2] >> 4 * (group % 2) & 15;
-            const int high = (int)(scale_high >> 2 * group & 3);
-            const float scale = d * (float)((low | high << 4) - 32);
+            const float scale = d * (float)iq4_xs_scale(stored, group);
             const uint8_t *codes = stored + 8 + 16 * group;
             for (size_t j = 0; j < 16; j++) {
                 out[j] = scale * (float)iq4_values[codes[j] & 15];

@@ -18,7 +18,7 @@
  */
 #ifndef WEIR_KERNEL_READ_K_H
 #define WEIR_KERNEL_READ_K_H
-#include "kernel/number.h"
+#include "kernel/block_scales.h"
 
 /** Elements 32 g + l of one half (128 elements) lie in bits 2g of byte l of its 32 bytes. */
 static void read_q2_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
@@ -38,16 +38,6 @@ static void read_q2_k(float *restrict out, const uint8_t *restrict stored, size_
     }
 }
 
-/**
- * Scale `group` of 16, 6 bits: the low 4 in bytes 0 .. 7 (groups 8 .. 15 in their upper halves),
- * the high 2 in bytes 8 .. 11, a pair for each of the groups g, g + 4, g + 8, g + 12.
- */
-static int q3_k_scale(const uint8_t scales[static 12], size_t group) {
-    const int low = group < 8 ? scales[group] & 15 : scales[group - 8] >> 4;
-    const int high = scales[8 + group % 4] >> 2 * (group / 4) & 3;
-    return (low | high << 4) - 32;
-}
-
 /** As Q2_K; a clear bit of `high` takes 4 away: bit group / 2 of byte l or 16 + l. */
 static void read_q3_k(float *restrict out, const uint8_t *restrict stored, size_t count) {
     for (; count; count -= SUPER, out += SUPER, stored += 110) {
@@ -63,31 +53,6 @@ static void read_q3_k(float *restrict out, const uint8_t *restrict stored, size_
             }
         }
     }
-}
-
-/** The scales d s and minima m t of the 8 groups of Q4_K and Q5_K. */
-typedef struct k_scales {
-    float scale[8];
-    float min[8];
-} k_scales;
-
-/**
- * s and t have 6 bits each in 12 bytes: groups 0 .. 3 in the low 6 bits of bytes 0 .. 3 and 4 .. 7;
- * groups 4 .. 7 in the halves of bytes 8 .. 11, with their upper 2 bits in the upper bits of bytes
- * 0 .. 3 and 4 .. 7.
- */
-static k_scales get_k_scales(const uint8_t *block) {
-    const float d = float_from_half_at(block);
-    const float m = float_from_half_at(block + 2);
-    const uint8_t *packed = block + 4;
-    k_scales out;
-    for (size_t i = 0; i < 4; i++) {
-        out.scale[i] = d * (float)(packed[i] & 63);
-        out.min[i] = m * (float)(packed[i + 4] & 63);
-        out.scale[i + 4] = d * (float)((packed[i + 8] & 15) | (packed[i] >> 6) << 4);
-        out.min[i + 4] = m * (float)(packed[i + 8] >> 4 | (packed[i + 4] >> 6) << 4);
-    }
-    return out;
 }
 
 /** Groups 2p and 2p + 1 share 32 bytes: low and upper 4 bits. */

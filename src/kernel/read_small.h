@@ -21,11 +21,8 @@
  */
 #ifndef WEIR_KERNEL_READ_SMALL_H
 #define WEIR_KERNEL_READ_SMALL_H
+#include "kernel/block_scales.h"
 #include "kernel/e2m1.h"
-#include "kernel/number.h"
-
-static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                      1,    13,   25,  38,  53,  69,  89,  113};
 
 static const uint8_t powers_of_three[5] = {1, 3, 9, 27, 81};
 
@@ -48,16 +45,6 @@ static void read_mxfp4(float *restrict out, const uint8_t *restrict stored, size
     for (; count; count -= 32, out += 32, stored += 17) {
         put_table_values(out, e2m1_values, mxfp4_scale(stored[0]), stored + 1, 16);
     }
-}
-
-static float nvfp4_scale(uint8_t code) {
-    const int exponent = code >> 3 & 15;
-    const int mantissa = code & 7;
-    if (code == 0x7F) {
-        return 0;
-    }
-    return exponent ? (float)(8 + mantissa) * float_power_of_two(exponent - 11)
-                    : (float)mantissa * float_power_of_two(-10);
 }
 
 static void read_nvfp4(float *restrict out, const uint8_t *restrict stored, size_t count) {

@@ -92,6 +92,10 @@ bool tensor_view_is_plain(const tensor_view *view);
  */
 bool tensor_view_same_order(const tensor_view *a, const tensor_view *b);
 
+/** Stored row (of a view by elements: stored element) s(r) of canonical row r, before which
+ * first_element numbers of the stored tensor stand. */
+uint64_t tensor_view_place(const tensor_view *view, uint64_t r);
+
 /** Stored bytes that `elements` numbers of a view take; of a packed one, those of its codes. */
 uint64_t tensor_view_bytes(const tensor_view *view, uint64_t elements);
 

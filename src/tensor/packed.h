@@ -120,6 +120,17 @@ bool packed_contradicts(const packed_tensor *packed, const claims *said);
 weir_code packed_read(const packed_tensor *packed, uint64_t row, uint64_t count, float *out,
                       weir_error *err);
 
+/** What a code stands for, apart: value = scale * code + offset. */
+typedef enum packed_aspect {
+    PACKED_NUMBERS, /**< what packed_read() gives */
+    PACKED_SCALES,
+    PACKED_OFFSETS, /**< -zero * scale */
+} packed_aspect;
+
+/** packed_read() of one aspect of the numbers. */
+weir_code packed_read_aspect(const packed_tensor *packed, packed_aspect aspect, uint64_t row,
+                             uint64_t count, float *out, weir_error *err);
+
 /** Rows that are read at once without waste: where codes stand in columns, more are cheaper. */
 uint64_t packed_rows_at_once(const packed_tensor *packed, uint64_t elements_max);
 

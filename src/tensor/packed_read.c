@@ -33,6 +33,7 @@ enum {
 
 /* Some rows on their way; the arrays are [rows, groups], or [groups, rows] for codes in columns. */
 typedef struct batch {
+    packed_aspect aspect;
     uint64_t row;
     uint64_t count;
     unsigned char *bytes;
@@ -40,6 +41,19 @@ typedef struct batch {
     float *zeros;    /* NULL: no zero points */
     uint32_t *order; /* NULL: in equal groups */
 } batch;
+
+/* The number of a code, or what it would be were the code 1 without a zero point, or 0. */
+static float aspect_of(packed_aspect aspect, float code, float zero, float scale) {
+    switch (aspect) {
+    case PACKED_NUMBERS:
+        break;
+    case PACKED_SCALES:
+        return scale;
+    case PACKED_OFFSETS:
+        return (0.0F - zero) * scale;
+    }
+    return (code - zero) * scale;
+}
 
 static void batch_release_cleanup(batch *some) {
     free(some->bytes);
@@ -189,7 +203,7 @@ static void scale_row(float *out, const packed_tensor *packed, const batch *some
         for (uint64_t c = begin; c < end; c++) {
             const uint64_t group = some->order ? some->order[c] : begin / packed->col_block;
             const float zero = zeros ? zeros[group] : middle;
-            out[c] = (out[c] - zero) * scales[group];
+            out[c] = aspect_of(some->aspect, out[c], zero, scales[group]);
         }
     }
     if (packed->factor < 1.0F) {
@@ -214,10 +228,10 @@ static weir_code read_mx_scales(batch *some, const packed_tensor *packed, weir_e
     return WEIR_OK;
 }
 
-static weir_code read_row_batch(const packed_tensor *packed, uint64_t row, uint64_t count,
-                                float *out, weir_error *err) {
+static weir_code read_row_batch(const packed_tensor *packed, packed_aspect aspect, uint64_t row,
+                                uint64_t count, float *out, weir_error *err) {
     const uint64_t bytes = row_bytes(packed);
-    WEIR_CLEANUP(batch_release) batch some = {.row = row, .count = count};
+    WEIR_CLEANUP(batch_release) batch some = {.aspect = aspect, .row = row, .count = count};
     some.bytes = checked_alloc((size_t)count, (size_t)bytes);
     if (!some.bytes) {
         return weir_fail_nomem(err);
@@ -270,8 +284,8 @@ static weir_code read_book_scales(float **out, const packed_tensor *packed, uint
     return WEIR_OK;
 }
 
-static weir_code read_run(const packed_tensor *packed, uint64_t first, uint64_t count, float *out,
-                          weir_error *err) {
+static weir_code read_run(const packed_tensor *packed, packed_aspect aspect, uint64_t first,
+                          uint64_t count, float *out, weir_error *err) {
     const uint64_t begin = first / 2;
     const uint64_t end = (first + count - 1) / 2 + 1;
     const uint64_t block = first / packed->row_block;
@@ -291,7 +305,8 @@ static weir_code read_run(const packed_tensor *packed, uint64_t first, uint64_t 
             const unsigned pair = codes[at / 2 - begin];
             const float value = packed->codebook->values[at % 2 == 0 ? pair >> 4 : pair & 15];
             /* NOLINTNEXTLINE(clang-analyzer-core.*): each block of the run has its scale */
-            out[at - first] = value * scales[now - block];
+            const float scale = scales[now - block];
+            out[at - first] = aspect_of(aspect, value, 0.0F, scale);
         }
     }
     return WEIR_OK;
@@ -440,7 +455,7 @@ static void decode_inputs(float *out, const packed_tensor *packed, const batch *
             const uint64_t at = group_at(packed, some, c, end, &stop) * some->count + r;
             for (; c < stop; c++) {
                 const uint32_t code = stream_code(column, part->pitch, c - begin, packed->bits);
-                values[c] = ((float)code - some->zeros[at]) * some->scales[at];
+                values[c] = aspect_of(some->aspect, (float)code, some->zeros[at], some->scales[at]);
             }
         }
     }
@@ -458,7 +473,7 @@ static void decode_outputs(float *out, const packed_tensor *packed, const batch 
             const uint64_t at = group_at(packed, some, c, end, &stop) * some->count + r;
             for (; c < stop; c++) {
                 const uint32_t code = load_u32(column + (c - begin) * part->pitch) >> shift & 15;
-                values[c] = ((float)code - some->zeros[at]) * some->scales[at];
+                values[c] = aspect_of(some->aspect, (float)code, some->zeros[at], some->scales[at]);
             }
         }
     }
@@ -497,9 +512,9 @@ static weir_code read_columns(batch *some, const packed_tensor *packed, float *o
     return WEIR_OK;
 }
 
-static weir_code read_column_batch(const packed_tensor *packed, uint64_t row, uint64_t count,
-                                   float *out, weir_error *err) {
-    WEIR_CLEANUP(batch_release) batch some = {.row = row, .count = count};
+static weir_code read_column_batch(const packed_tensor *packed, packed_aspect aspect, uint64_t row,
+                                   uint64_t count, float *out, weir_error *err) {
+    WEIR_CLEANUP(batch_release) batch some = {.aspect = aspect, .row = row, .count = count};
     WEIR_TRY(read_column_scales(&some, packed, err));
     WEIR_TRY(read_column_zeros(&some, packed, err));
     if (packed->order.stored) {
@@ -522,24 +537,24 @@ static uint64_t batch_rows(const packed_tensor *packed) {
     return rows > 0 ? rows : 1;
 }
 
-static weir_code read_batch(const packed_tensor *packed, uint64_t row, uint64_t count, float *out,
-                            weir_error *err) {
+static weir_code read_batch(const packed_tensor *packed, packed_aspect aspect, uint64_t row,
+                            uint64_t count, float *out, weir_error *err) {
     switch (packed->kind) {
     case PACKED_INPUTS:
     case PACKED_OUTPUTS:
-        return read_column_batch(packed, row, count, out, err);
+        return read_column_batch(packed, aspect, row, count, out, err);
     case PACKED_CODEBOOK:
-        return read_run(packed, row * packed->cols, count * packed->cols, out, err);
+        return read_run(packed, aspect, row * packed->cols, count * packed->cols, out, err);
     case PACKED_ROWS:
     case PACKED_SCALED:
     case PACKED_MX:
         break;
     }
-    return read_row_batch(packed, row, count, out, err);
+    return read_row_batch(packed, aspect, row, count, out, err);
 }
 
-weir_code packed_read(const packed_tensor *packed, uint64_t row, uint64_t count, float *out,
-                      weir_error *err) {
+weir_code packed_read_aspect(const packed_tensor *packed, packed_aspect aspect, uint64_t row,
+                             uint64_t count, float *out, weir_error *err) {
     if (row > packed->rows || count > packed->rows - row) {
         return weir_fail(err, WEIR_ERR_ARG, NULL, at_tensor(packed->name).text,
                          "rows inside the tensor", "rows %" PRIu64 " to %" PRIu64, row,
@@ -548,12 +563,17 @@ weir_code packed_read(const packed_tensor *packed, uint64_t row, uint64_t count,
     const uint64_t rows_max = batch_rows(packed);
     while (count > 0) {
         const uint64_t some = count < rows_max ? count : rows_max;
-        WEIR_TRY(read_batch(packed, row, some, out, err));
+        WEIR_TRY(read_batch(packed, aspect, row, some, out, err));
         row += some;
         out += some * packed->cols;
         count -= some;
     }
     return WEIR_OK;
+}
+
+weir_code packed_read(const packed_tensor *packed, uint64_t row, uint64_t count, float *out,
+                      weir_error *err) {
+    return packed_read_aspect(packed, PACKED_NUMBERS, row, count, out, err);
 }
 
 uint64_t packed_rows_at_once(const packed_tensor *packed, uint64_t elements_max) {

@@ -129,7 +129,7 @@ static weir_code read_straight(const tensor_view *view, uint64_t first, uint64_t
 }
 
 /* Where canonical row (or element) r stands; the formulas of tensor_view. */
-static uint64_t place_of(const tensor_view *view, uint64_t r) {
+uint64_t tensor_view_place(const tensor_view *view, uint64_t r) {
     if (view->group_rows > 0) {
         return view->row_begin + r / view->group_rows * view->group_stride + r % view->group_rows;
     }
@@ -153,10 +153,10 @@ typedef struct batch {
 static batch next_batch(const tensor_view *view, uint64_t r, uint64_t end, uint64_t unit) {
     const uint64_t places_max = window_elements(view->base.dtype) / unit;
     const uint64_t hole_max = HOLE_BYTES_MAX / (bytes_of(view->base.dtype, unit) + 1);
-    const uint64_t first = place_of(view, r);
+    const uint64_t first = tensor_view_place(view, r);
     batch taken = {.low = first, .high = first, .count = 1};
     for (uint64_t i = r + 1; i < end; i++, taken.count++) {
-        const uint64_t spot = place_of(view, i);
+        const uint64_t spot = tensor_view_place(view, i);
         const uint64_t low = spot < taken.low ? spot : taken.low;
         const uint64_t high = spot > taken.high ? spot : taken.high;
         const bool same_head = view->head_rows > 0 && r / view->head_rows == i / view->head_rows;
@@ -182,7 +182,7 @@ static weir_code read_gathered(const tensor_view *view, uint64_t begin, uint64_t
         WEIR_TRY(read_window(view, stored_index(view, some.low), (some.high - some.low + 1) * unit,
                              scratch->data, err));
         for (uint64_t i = 0; i < some.count; i++) {
-            const size_t spot = (size_t)(place_of(view, begin + i) - some.low);
+            const size_t spot = (size_t)(tensor_view_place(view, begin + i) - some.low);
             convert_to_f32(out, dtype, scratch->data + spot * unit_bytes, (size_t)unit);
             out += unit;
         }
@@ -195,7 +195,7 @@ static weir_code read_gathered(const tensor_view *view, uint64_t begin, uint64_t
 static weir_code read_row_by_row(const tensor_view *view, uint64_t begin, uint64_t count,
                                  float *out, const view_scratch *scratch, weir_error *err) {
     for (uint64_t i = 0; i < count; i++) {
-        const uint64_t first = stored_index(view, place_of(view, begin + i));
+        const uint64_t first = stored_index(view, tensor_view_place(view, begin + i));
         WEIR_TRY(read_straight(view, first, view->base.cols, out, scratch, err));
         out += view->base.cols;
     }
@@ -229,8 +229,8 @@ static weir_code read_tile(const tensor_view *view, const tile *part, unsigned c
 /* The columns that rows [begin, begin + count) stand in, widened to whole stored rows when that is
  * cheap. */
 static tile columns_of(const tensor_view *view, uint64_t begin, uint64_t count) {
-    const uint64_t low = place_of(view, begin);
-    const uint64_t width = place_of(view, begin + count - 1) - low + 1;
+    const uint64_t low = tensor_view_place(view, begin);
+    const uint64_t width = tensor_view_place(view, begin + count - 1) - low + 1;
     if (view->stored_cols <= WINDOW_FLOATS && view->stored_cols - width <= width) {
         return (tile){.low = 0, .width = view->stored_cols};
     }
@@ -251,7 +251,7 @@ static weir_code read_columns(const tensor_view *view, uint64_t begin, uint64_t 
         WEIR_TRY(read_tile(view, &part, scratch->data, err));
         convert_to_f32(values, view->base.dtype, scratch->data, (size_t)(part.count * part.width));
         for (uint64_t r = 0; r < count; r++) {
-            const float *from = values + (place_of(view, begin + r) - part.low);
+            const float *from = values + (tensor_view_place(view, begin + r) - part.low);
             float *to = out + r * cols + part.row;
             for (uint64_t i = 0; i < part.count; i++) {
                 to[i] = from[i * part.width];
@@ -280,9 +280,9 @@ static weir_code read_packed(const tensor_view *view, uint64_t begin, uint64_t c
                              weir_error *err) {
     const uint64_t rows_before = view->first_element / view->base.cols; /* of other experts */
     while (count > 0) {
-        const uint64_t first = place_of(view, begin);
+        const uint64_t first = tensor_view_place(view, begin);
         uint64_t run = 1;
-        while (run < count && place_of(view, begin + run) == first + run) {
+        while (run < count && tensor_view_place(view, begin + run) == first + run) {
             run++;
         }
         WEIR_TRY(packed_read(view->packed, rows_before + first, run, out, err));

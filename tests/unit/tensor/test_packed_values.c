@@ -2,7 +2,10 @@
 /* Packed weights against what the libraries that wrote them read back (tests/data/packed). */
 #include "fixture.h"
 
+#include <math.h>
+
 #include "base/dtype.h"
+#include "tensor/view_grid.h"
 
 typedef struct expected_rows {
     char name[64];
@@ -104,6 +107,43 @@ static void check_rows(const weir_model *model, const expected_rows *expected, u
     free(read);
 }
 
+static float nearest_of(const number_grid *grid, float level) {
+    float nearest = grid->levels[0];
+    for (size_t k = 1; k < grid->level_count; k++) {
+        const bool is_nearer = fabsf(grid->levels[k] - level) < fabsf(nearest - level);
+        nearest = is_nearer ? grid->levels[k] : nearest;
+    }
+    return nearest;
+}
+
+/* Every number of every row is a level of its scale and offset. */
+static void check_levels(const weir_model *model, const expected_rows *expected) {
+    size_t index;
+    view_grid levels;
+    view_scratch scratch = {0};
+    assert_true(model_find(model, expected->name, &index));
+    const tensor_view *const view = model_view(model, index);
+    assert_true(tensor_view_grid(&levels, view));
+    const size_t elements = (size_t)(expected->count * expected->cols);
+    float *const scale = calloc(2 * elements + 1, sizeof *scale);
+    assert_non_null(scale);
+    float *const offset = scale + elements;
+
+    assert_int_equal(tensor_view_read_grid(view, expected->first, expected->count, scale, offset,
+                                           &scratch, NULL),
+                     WEIR_OK);
+
+    for (size_t i = 0; i < elements; i++) {
+        const float level = (expected->values[i] - offset[i]) / scale[i];
+        const float nearest = nearest_of(&levels.grid, level);
+        if (scale[i] != 0 && !(fabsf(level - nearest) <= 1e-4F * (1 + fabsf(nearest)))) {
+            fail_msg("%s element %d: level %.9g", expected->name, (int)i, (double)level);
+        }
+    }
+    view_scratch_release(&scratch);
+    free(scale);
+}
+
 static void packed_weight_reads_as_its_library_reads_it(void **state) {
     packed_case *const test = calloc(1, sizeof *test);
     char path[128];
@@ -125,6 +165,7 @@ static void packed_weight_reads_as_its_library_reads_it(void **state) {
             const uint64_t left = expected->count - row;
             check_rows(model, expected, row, left < 5 ? left : 5);
         }
+        check_levels(model, expected);
         free(expected->values);
     }
     weir_model_free(model);
