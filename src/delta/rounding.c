@@ -208,4 +208,3 @@ weir_code rounding_of_codes(double *out, const tensor_view *view, weir_error *er
     *out = pieces > 0 ? sum / (double)pieces : (double)NAN;
     return WEIR_OK;
 }
-}
