@@ -24,6 +24,13 @@ enum {
     TOKENIZER_BYTES_MAX = 512 << 20, /* streamed */
     VOCABULARY_COUNT_MAX = 1 << 22,
     TEMPLATE_BYTES_MAX = 1 << 20,
+    TEMPLATE_NODES_MAX = 1 << 18,        /* parts of a template's tree */
+    TEMPLATE_DEPTH_MAX = 200,            /* of that tree, and of calls while it is parsed */
+    RENDER_STEPS_MAX = 4000000,          /* of one conversation; real templates take thousands */
+    RENDER_OUTPUT_BYTES_MAX = 4 << 20,   /* of text, parts that are thrown away included */
+    RENDER_MEMORY_BYTES_MAX = 32 << 20,  /* of values */
+    RENDER_DEPTH_MAX = 600,              /* evaluations inside one another */
+    TEMPLATE_DELTA_STEPS_MAX = 40000000, /* of all renderings of one comparison of templates */
     CARD_BYTES_MAX = 1 << 20,
     YAML_DEPTH_MAX = 32,
     SHARD_COUNT_MAX = 4096,

@@ -107,6 +107,7 @@ typedef struct file_delta {
     const char *base; /**< value or "" when it is absent; printable, cut */
     const char *model;
     const char *file; /**< where it stands in the model, or stood in the base; "" for several */
+    const struct template_delta *template; /**< of a chat template that both have; else NULL */
 } file_delta;
 
 /** One layer of the onion, outermost first. */

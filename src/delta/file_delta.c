@@ -16,6 +16,7 @@
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/text.h"
+#include "delta/template_delta.h"
 
 enum { SHOWN_BYTES = 120, LEAD_BYTES = 24, WHAT_BYTES = 320 };
 static const char cut_mark[] = " ...";
@@ -194,14 +195,24 @@ static bool is_same_template(const checkpoint_template *a, const checkpoint_temp
 static weir_code add_template(weir_diff *diff, const checkpoint_template *was,
                               const checkpoint_template *is, weir_error *err) {
     char what[64];
+    template_delta *found = NULL;
     (void)snprintf(what, sizeof what, "chat template %.40s", is ? is->name : was->name);
+    if (was && is) {
+        found = arena_alloc(&diff->memory, 1, sizeof *found);
+        if (!found) {
+            return weir_fail_nomem(err);
+        }
+        WEIR_TRY(
+            template_delta_find(found, &diff->memory, was->text, was->len, is->text, is->len, err));
+    }
     const file_delta row = {.change = WEIR_CHANGE_TEMPLATE,
                             .kind = FILE_KIND_CHAT_TEMPLATE,
                             .grade = WEIR_GRADE_PROVED,
                             .what = what,
                             .base = was ? was->text : "",
                             .model = is ? is->text : "",
-                            .file = is ? is->file : was->file};
+                            .file = is ? is->file : was->file,
+                            .template = found};
     return file_delta_add(diff, &row, err);
 }
 

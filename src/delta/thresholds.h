@@ -8,6 +8,8 @@
 #ifndef WEIR_DELTA_THRESHOLDS_H
 #define WEIR_DELTA_THRESHOLDS_H
 
+#include <stddef.h>
+
 /* A replay is called proved from this share of equal numbers on: what is left is ties of rounding
  * in another order of sums. A wrong coefficient leaves 6% unequal and more. */
 static const double THRESHOLD_REPLAY_PROVED = 0.9999;
@@ -185,5 +187,9 @@ static const double THRESHOLD_ZEROS_PRUNED = 0.01;
  * are fitted on a sample and leave 0.4 to 1.1% unexplained; of choices at random, which have
  * nothing to explain, a fit over as many inputs as rows makes 79%. */
 static const double THRESHOLD_RULE_NAMED = 0.98;
+
+/* Chat templates. A text has words when one of them has so many letters: shorter ones stand in
+ * marks and joints of published templates ("to", "of", "GO"). */
+static const size_t THRESHOLD_WORD_LETTERS = 3;
 
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "delta/file_delta.h"
+#include "delta/template_delta.h"
 #include "evidence/merge_json.h"
 #include "evidence/result_json.h"
 
@@ -120,6 +121,34 @@ static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_
     json_object_end(json);
 }
 
+static void write_template(json_writer *json, const template_delta *found) {
+    json_object_begin(json);
+    json_member_string(json, "kind", template_delta_kind_name(found->kind));
+    json_member_uint(json, "rendered", found->rendered_n);
+    json_member_uint(json, "differ", found->rendered_differ);
+    json_member_uint(json, "not_rendered", found->unrendered_n);
+    json_member_string(json, "first_difference",
+                       found->first_difference[0] ? found->first_difference : NULL);
+    json_key(json, "findings");
+    json_array_begin(json);
+    for (size_t i = 0; i < found->finding_count; i++) {
+        const template_finding *finding = &found->findings[i];
+        json_object_begin(json);
+        json_member_string(json, "class", template_finding_class_name(finding->kind));
+        json_member_string(json, "grade", weir_grade_name(finding->grade));
+        json_key(json, "line");
+        if (finding->line > 0) {
+            json_uint(json, finding->line);
+        } else {
+            json_null(json);
+        }
+        json_member_string(json, "text", finding->text);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    json_object_end(json);
+}
+
 static void write_file(json_writer *json, const file_delta *file) {
     json_object_begin(json);
     json_member_string(json, "class", weir_change_class_name(file->change));
@@ -129,6 +158,10 @@ static void write_file(json_writer *json, const file_delta *file) {
     json_member_string(json, "base", file->base);
     json_member_string(json, "model", file->model);
     json_member_string(json, "file", file->file[0] ? file->file : NULL);
+    if (file->template) {
+        json_key(json, "template");
+        write_template(json, file->template);
+    }
     json_object_end(json);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "delta/template_delta.h"
 #include "report/tables.h"
 
 static const char *relation_words(const weir_diff *diff) {
@@ -169,7 +170,47 @@ static void describe_code_file(text_buffer *text, const file_delta *file) {
     }
 }
 
+/* The findings, without the statements where there is anything graver; then what was rendered. */
+static void describe_template(text_buffer *text, const template_delta *found) {
+    enum { SHOWN_MAX = 4 };
+    const bool has_other =
+        found->finding_count > 0 && found->findings[0].kind < TEMPLATE_FINDING_STATEMENT;
+    size_t shown = 0;
+    for (size_t i = 0; i < found->finding_count && shown < SHOWN_MAX; i++) {
+        const template_finding *finding = &found->findings[i];
+        if (has_other && finding->kind == TEMPLATE_FINDING_STATEMENT) {
+            break;
+        }
+        text_buffer_format(text, "%s%s", shown++ ? "; " : "", finding->text);
+        if (finding->line > 0) {
+            text_buffer_format(text, " (line %" PRIu32 ")", finding->line);
+        }
+    }
+    const size_t tried = found->rendered_n + found->unrendered_n;
+    if (found->kind == TEMPLATE_DELTA_NOT_COMPARABLE) {
+        return;
+    }
+    if (found->kind == TEMPLATE_DELTA_COSMETIC) {
+        text_buffer_format(text, "written differently, means the same");
+    }
+    if (found->rendered_differ == 0 && found->rendered_n > 0) {
+        text_buffer_format(text, "; renders the same in %s%zu conversations",
+                           found->unrendered_n ? "" : "all ", found->rendered_n);
+    } else if (found->rendered_differ > 0) {
+        text_buffer_format(text, "; renders differently in %zu of %zu conversations, first %s",
+                           found->rendered_differ, found->rendered_n, found->first_difference);
+    }
+    if (found->unrendered_n > 0) {
+        text_buffer_format(text, "; %zu of %zu could not be rendered", found->unrendered_n, tried);
+    }
+}
+
 void describe_file(text_buffer *text, const file_delta *file) {
+    if (file->template) {
+        text_buffer_format(text, "%s: ", file->what);
+        describe_template(text, file->template);
+        return;
+    }
     switch (file->kind) {
     case FILE_KIND_SAFETY_COMPONENT:
     case FILE_KIND_WATERMARK_COMPONENT:
