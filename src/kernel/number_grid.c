@@ -238,8 +238,21 @@ void number_grid_read(float *scale, float *offset, weir_dtype dtype, const void 
 
 /* --- cells --- */
 
-/* The level that `value` is nearest to, by bisection of the borders between levels. */
-static size_t nearest_level(const number_grid *grid, float value) {
+/* Levels that are whole numbers one apart: the number of distinct ones says so. */
+static inline bool is_even(const number_grid *grid) {
+    return grid->levels[grid->level_count - 1] - grid->levels[0] ==
+               (float)(grid->level_count - 1) &&
+           grid->levels[1] - grid->levels[0] == 1.0F;
+}
+
+/* The level that `value` is nearest to: by rounding where levels are one apart, else by bisection
+ * of the borders between them. */
+static inline size_t nearest_level(const number_grid *grid, bool even, float value) {
+    if (even) {
+        const float top = (float)(grid->level_count - 1);
+        const float place = value - grid->levels[0] + 0.5F;
+        return (size_t)(int)(place > 0.0F ? (place < top ? place : top) : 0.0F);
+    }
     size_t low = 0;
     size_t high = grid->level_count - 1;
     while (low < high) {
@@ -261,8 +274,8 @@ typedef struct cell {
     float above;
 } cell;
 
-static cell cell_of(const number_grid *grid, float value) {
-    const size_t k = nearest_level(grid, value);
+static inline cell cell_of(const number_grid *grid, bool even, float value) {
+    const size_t k = nearest_level(grid, even, value);
     const float *const levels = grid->levels;
     const bool has_above = k + 1 < grid->level_count;
     return (cell){.level = levels[k],
@@ -272,7 +285,7 @@ static cell cell_of(const number_grid *grid, float value) {
 
 /* Mean square, in levels, of the distance of evenly spread numbers from the level. An end is taken
  * to reach as far out as in. */
-static float cell_variance(cell of) {
+static inline float cell_variance(cell of) {
     const float below = isinf(of.below) ? of.above : of.below;
     const float above = isinf(of.above) ? of.below : of.above;
     return (below * below * below + above * above * above) / (12.0F * (below + above));
@@ -286,7 +299,7 @@ typedef struct factor_range {
 } factor_range;
 
 /* Number `base` against a cell from `low` to `high`, in numbers: base / t must lie in it. */
-static void narrow_factor(factor_range *range, float base, float low, float high) {
+static inline void narrow_factor(factor_range *range, float base, float low, float high) {
     if (base < 0.0F) {
         const float turned = -high;
         high = -low;
@@ -306,8 +319,8 @@ static void narrow_factor(factor_range *range, float base, float low, float high
 }
 
 /* One number, of which `spot` is the place in levels from the level of its code. */
-static void add_number(cell_stats *sum, const number_grid *grid, cell of, float spot, float size,
-                       float width, float reach) {
+static inline void add_number(cell_stats *sum, const number_grid *grid, cell of, float spot,
+                              float size, float width, float reach) {
     const float slack = grid->slack * size / width;
     const float past_below = -0.5F * of.below - spot; /* positive outside */
     const float past_above = spot - 0.5F * of.above;
@@ -324,8 +337,8 @@ static void add_number(cell_stats *sum, const number_grid *grid, cell of, float 
     }
 }
 
-static void add_sums(cell_stats *sum, const number_grid *grid, cell of, float base, float residual,
-                     float width) {
+static inline void add_sums(cell_stats *sum, const number_grid *grid, cell of, float base,
+                            float residual, float width) {
     const double side = (double)(grid->spread * width);
     sum->residual_square += (double)residual * (double)residual;
     sum->residual_base += (double)residual * (double)base;
@@ -333,7 +346,7 @@ static void add_sums(cell_stats *sum, const number_grid *grid, cell of, float ba
     sum->expected_square += (double)cell_variance(of) * side * side;
 }
 
-static bool is_told(float base, float model, float scale, float offset) {
+static inline bool is_told(float base, float model, float scale, float offset) {
     return isfinite(base) && isfinite(model) && isfinite(offset) && isfinite(1.0F / scale) &&
            isfinite(scale);
 }
@@ -342,6 +355,7 @@ static void add_group(cell_stats *sum, const number_grid *grid, const float *bas
                       const float *model, const float *scale, const float *offset, size_t count,
                       float reach) {
     factor_range range = {.low = 1.0F / CELL_FACTOR_MOST, .high = CELL_FACTOR_MOST};
+    const bool even = is_even(grid);
     size_t told = 0;
     for (size_t i = 0; i < count; i++) {
         if (!is_told(base[i], model[i], scale[i], offset[i])) {
@@ -349,7 +363,7 @@ static void add_group(cell_stats *sum, const number_grid *grid, const float *bas
         }
         const float width = fabsf(scale[i]);
         const float residual = model[i] - base[i];
-        const cell of = cell_of(grid, (model[i] - offset[i]) / scale[i]);
+        const cell of = cell_of(grid, even, (model[i] - offset[i]) / scale[i]);
         const float spot = (base[i] - offset[i]) / scale[i] - of.level;
         const float low = offset[i] + scale[i] * (of.level - 0.5F * of.below);
         const float high = offset[i] + scale[i] * (of.level + 0.5F * of.above);
@@ -377,12 +391,13 @@ void cell_stats_add(cell_stats *sum, const number_grid *grid, const float *base,
 
 double cell_noise(const number_grid *grid, const float *model, const float *scale,
                   const float *offset, size_t count) {
+    const bool even = is_even(grid);
     double sum = 0;
     size_t told = 0;
     for (size_t i = 0; i < count; i++) {
         if (is_told(0.0F, model[i], scale[i], offset[i])) {
             const double side = (double)(grid->spread * fabsf(scale[i]));
-            const cell of = cell_of(grid, (model[i] - offset[i]) / scale[i]);
+            const cell of = cell_of(grid, even, (model[i] - offset[i]) / scale[i]);
             sum += (double)cell_variance(of) * side * side;
             told++;
         }

@@ -8,6 +8,7 @@
 #include "open_as.h"
 
 #include "tensor/model.h"
+#include "tensor/view_grid.h"
 
 enum { TENSORS_MAX = 12, RANK_MAX = 4, DATA_BYTES = 1 << 18, COLS_READ_MAX = 1 << 14 };
 
@@ -105,6 +106,21 @@ static void read_some(const weir_model *model, size_t index, uint64_t row, uint6
     free(values);
 }
 
+/* Scales and offsets stand in the same tables as the numbers. */
+static void read_some_scales(const weir_model *model, size_t index, uint64_t row, uint64_t count) {
+    const tensor_view *const view = model_view(model, index);
+    const size_t elements = (size_t)(count * view->base.cols);
+    view_grid levels;
+    view_scratch scratch = {0};
+    float *const scale = malloc((2 * elements + 1) * sizeof *scale);
+    if (scale && tensor_view_grid(&levels, view)) {
+        require(tensor_view_read_grid(view, row, count, scale, scale + elements, &scratch, NULL) ==
+                WEIR_OK);
+    }
+    view_scratch_release(&scratch);
+    free(scale);
+}
+
 static void read_model(const weir_model *model) {
     for (size_t i = 0; i < weir_model_tensor_count(model); i++) {
         const weir_tensor *const tensor = weir_model_tensor(model, i);
@@ -113,6 +129,8 @@ static void read_model(const weir_model *model) {
         }
         read_some(model, i, 0, tensor->rows < 3 ? tensor->rows : 3);
         read_some(model, i, tensor->rows - 1, 1);
+        read_some_scales(model, i, tensor->rows - 1, 1);
+        read_some_scales(model, i, 0, tensor->rows < 3 ? tensor->rows : 3);
         read_some(model, i, tensor->rows / 2,
                   tensor->rows - tensor->rows / 2 < 40 ? tensor->rows - tensor->rows / 2 : 40);
     }
