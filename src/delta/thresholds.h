@@ -192,4 +192,15 @@ static const double THRESHOLD_RULE_NAMED = 0.98;
  * marks and joints of published templates ("to", "of", "GO"). */
 static const size_t THRESHOLD_WORD_LETTERS = 3;
 
+/* A change is noise when its largest singular value, and the variance of its rows' and columns'
+ * energies, are at most so many times the largest of four shuffled copies. Noise added to models of
+ * the zoo reached 1.02 and 1.36 (57 matrices); the least of 270 trained ones was 1.31 and 2.2. */
+static const double THRESHOLD_NOISE_TOP = 1.05;
+static const double THRESHOLD_NOISE_ENERGIES = 1.6;
+
+/* Size of a full-rank change over the base's norm: the ladder of modeldelta 0.4.4. */
+static const double THRESHOLD_BAND_STANDARD = 0.015;
+static const double THRESHOLD_BAND_HEAVY = 0.05;
+static const double THRESHOLD_BAND_EXTREME = 0.12;
+
 #endif

@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of known rank, rounded as a model's file would round them. */
-#include "../testing.h"
+#include "looks.h"
 
-#include <math.h>
-#include <stdlib.h>
-
-#include "base/hash.h"
 #include "delta/low_rank.h"
-#include "delta/rounding.h"
-#include "kernel/convert.h"
 
 enum { ROWS = 256, COLS = 320 };
-
-/* Sum of four uniform numbers: near enough to a normal one, of variance 1. */
-static float draw(uint64_t *seed) {
-    double sum = 0;
-    for (int i = 0; i < 4; i++) {
-        sum += ldexp((double)(hash_next(seed) >> 11), -53) - 0.5;
-    }
-    return (float)(sum * sqrt(3));
-}
 
 /* A case under construction. */
 typedef struct edit {
@@ -28,18 +13,9 @@ typedef struct edit {
 } edit;
 
 static edit make_edit(size_t rows, size_t cols, weir_dtype dtype, uint64_t seed) {
-    edit made = {.look = {.rows = rows,
-                          .cols = cols,
-                          .rows_of = rows,
-                          .row_step = 1,
-                          .dtype = dtype,
-                          .base = calloc(rows * cols, sizeof(float)),
-                          .change = calloc(rows * cols, sizeof(float))},
-                 .added = calloc(rows * cols, sizeof(float))};
-    assert_true(made.look.base && made.look.change && made.added);
-    for (size_t i = 0; i < rows * cols; i++) {
-        made.look.base[i] = 0.03F * draw(&seed);
-    }
+    const edit made = {.look = make_look(rows, cols, dtype, seed),
+                       .added = calloc(rows * cols, sizeof(float))};
+    assert_non_null(made.added);
     return made;
 }
 
@@ -79,14 +55,6 @@ static void add_row_scale(edit *to, float size, uint64_t seed) {
     }
 }
 
-static double square_of(const float *values, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        sum += (double)values[i] * (double)values[i];
-    }
-    return sum;
-}
-
 static void scale_to(edit *to, double rel_norm) {
     const size_t count = to->look.rows * to->look.cols;
     const double factor =
@@ -96,42 +64,19 @@ static void scale_to(edit *to, double rel_norm) {
     }
 }
 
-static void through(weir_dtype dtype, float *values, size_t count) {
-    const weir_dtype_info *info = weir_dtype_get(dtype);
-    void *const stored = malloc(count / info->block_elements * info->block_bytes);
-    assert_non_null(stored);
-    convert_from_f32(stored, dtype, values, count);
-    convert_to_f32(values, dtype, stored, count);
-    free(stored);
-}
-
-/* Store base + added; a block dtype's base stays as it is. */
+/* Store base + added, and decide, twice. */
 static low_rank_fit decide(edit *to) {
-    matrix_look *const look = &to->look;
-    const size_t count = look->rows * look->cols;
     low_rank_scratch scratch = {0};
     low_rank_fit found;
     low_rank_fit again;
-    if (rounding_mantissa_bits(look->dtype) >= 0) {
-        through(look->dtype, look->base, count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        look->change[i] = look->base[i] + to->added[i];
-    }
-    through(look->dtype, look->change, count);
-    for (size_t i = 0; i < count; i++) {
-        look->change[i] -= look->base[i];
-    }
-    look->rounding = rounding_mean_square(look->dtype, look->base, count);
-    look->base_square = square_of(look->base, count);
-    look->change_square = square_of(look->change, count);
+    store_change(&to->look, to->added);
 
-    assert_int_equal(low_rank_find(&found, look, &scratch, NULL), WEIR_OK);
-    assert_int_equal(low_rank_find(&again, look, &scratch, NULL), WEIR_OK);
+    assert_int_equal(low_rank_find(&found, &to->look, &scratch, NULL), WEIR_OK);
+    assert_int_equal(low_rank_find(&again, &to->look, &scratch, NULL), WEIR_OK);
     assert_memory_equal(&found, &again, sizeof found);
 
     low_rank_scratch_release(&scratch);
-    matrix_look_release(look);
+    matrix_look_release(&to->look);
     free(to->added);
     return found;
 }
