@@ -10,6 +10,45 @@
 #include "base/cleanup.h"
 #include "base/fail.h"
 #include "delta/thresholds.h"
+#include "kernel/row_match.h"
+
+/* Inner products below the diagonal, less their mean. */
+static void inner_products(float *out, float *square, const float *rows, size_t count,
+                           size_t hidden) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)count, (int)hidden, 1.0F,
+                rows, (int)hidden, rows, (int)hidden, 0.0F, square, (int)count);
+    size_t pairs = 0;
+    double sum = 0;
+    for (size_t i = 1; i < count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            out[pairs++] = square[i * count + j];
+            sum += (double)square[i * count + j];
+        }
+    }
+    for (size_t i = 0; i < pairs; i++) {
+        out[i] -= (float)(sum / (double)pairs);
+    }
+}
+
+weir_code rotation_likeness(double *out, const float *base, const float *model, size_t tokens,
+                            size_t hidden, weir_error *err) {
+    enum { TOKENS_MAX = 256, TOKENS_MIN = 8 };
+    const size_t count = tokens < TOKENS_MAX ? tokens : TOKENS_MAX;
+    *out = (double)NAN;
+    if (count < TOKENS_MIN || hidden == 0 || hidden > ROTATION_HIDDEN_MAX) {
+        return WEIR_OK;
+    }
+    WEIR_CLEANUP(free) float *theirs = checked_alloc(count * count, sizeof *theirs);
+    WEIR_CLEANUP(free) float *mine = checked_alloc(count * count, sizeof *mine);
+    WEIR_CLEANUP(free) float *square = checked_alloc(count * count, sizeof *square);
+    if (!theirs || !mine || !square) {
+        return weir_fail_nomem(err);
+    }
+    inner_products(theirs, square, base, count, hidden);
+    inner_products(mine, square, model, count, hidden);
+    *out = row_cosine(theirs, mine, count * (count - 1) / 2);
+    return WEIR_OK;
+}
 
 /* Of three rows two go to the front, one behind. */
 static void part_rows(float *front, float *behind, const float *rows, size_t tokens,

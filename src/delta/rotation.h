@@ -34,6 +34,14 @@ typedef struct rotation {
 } rotation;
 
 /**
+ * How far the rows of the same tokens hang together alike in both models: the correlation of their
+ * inner products, off the diagonal, over at most 256 of them. A turned basis keeps it at 1. NaN
+ * when there are too few, or when the rows are not finite.
+ */
+weir_code rotation_likeness(double *out, const float *base, const float *model, size_t tokens,
+                            size_t hidden, weir_error *err);
+
+/**
  * Estimate Q from rows of the same tokens, two of three, and check it on the others.
  *
  * @param base   [tokens, hidden]

@@ -27,6 +27,7 @@ typedef struct structure_search {
     weir_diff *diff;
     structure_finding *found;
     residual_frame frame;
+    bool is_stream_known; /* the frame is more than a guess */
     view_scratch scratch;
     const weir_callbacks *callbacks;
     size_t failures;
@@ -43,7 +44,9 @@ static inline void release_search_cleanup(structure_search *run) {
 
 /* --- the residual stream --- */
 
-static weir_code find_channels(structure_search *run, bool *is_found, weir_error *err) {
+/* Columns of the embeddings as channels; and whether a turned basis is possible at all. */
+static weir_code find_channels(structure_search *run, bool *is_found, bool *may_be_turned,
+                               weir_error *err) {
     structure_finding *found = run->found;
     WEIR_CLEANUP(free) float *base = NULL;
     WEIR_CLEANUP(free) float *model = NULL;
@@ -51,37 +54,38 @@ static weir_code find_channels(structure_search *run, bool *is_found, weir_error
     WEIR_TRY(width_read_tokens(&base, &model, &tokens, run->diff->base, run->diff->model,
                                &found->vocabulary, WIDTH_TOKENS, err));
     *is_found = false;
+    *may_be_turned = false;
     if (tokens < TOKENS_MIN) {
         return WEIR_OK;
     }
-    WEIR_TRY(width_map_channels(&found->channels, is_found, &run->diff->memory, base,
-                                (size_t)run->frame.base_hidden, model,
+    const size_t hidden = (size_t)run->frame.base_hidden;
+    WEIR_TRY(width_map_channels(&found->channels, is_found, &run->diff->memory, base, hidden, model,
                                 (size_t)run->frame.model_hidden, tokens, err));
     found->has_channels = *is_found && !axis_map_is_same(&found->channels);
     if (*is_found) {
         frame_of_map(&run->frame, &found->channels);
+    } else if (run->frame.base_hidden == run->frame.model_hidden) {
+        double likeness;
+        WEIR_TRY(rotation_likeness(&likeness, base, model, tokens, hidden, err));
+        *may_be_turned = likeness >= THRESHOLD_ROWS_CLOSE;
     }
     return WEIR_OK;
 }
 
 static weir_code find_rotation(structure_search *run, weir_error *err) {
     structure_finding *found = run->found;
-    const uint64_t hidden = run->frame.base_hidden;
+    const size_t hidden = (size_t)run->frame.base_hidden;
     WEIR_CLEANUP(free) float *base = NULL;
     WEIR_CLEANUP(free) float *model = NULL;
     size_t tokens;
-    if (hidden == 0 || hidden != run->frame.model_hidden || hidden > ROTATION_HIDDEN_MAX) {
-        return WEIR_OK;
-    }
-    const size_t wanted = 2 * (size_t)hidden > 2048 ? 2 * (size_t)hidden : 2048;
-    const size_t fitting = ROTATION_TOKEN_ELEMENTS / (size_t)hidden;
+    const size_t wanted = 2 * hidden > 2048 ? 2 * hidden : 2048;
+    const size_t fitting = ROTATION_TOKEN_ELEMENTS / hidden;
     WEIR_TRY(width_read_tokens(&base, &model, &tokens, run->diff->base, run->diff->model,
                                &found->vocabulary, wanted < fitting ? wanted : fitting, err));
     if (tokens == 0) {
         return WEIR_OK;
     }
-    WEIR_TRY(
-        rotation_find(&found->turn, &run->diff->memory, base, model, tokens, (size_t)hidden, err));
+    WEIR_TRY(rotation_find(&found->turn, &run->diff->memory, base, model, tokens, hidden, err));
     return found->turn.is_found
                ? frame_of_rotation(&run->frame, &run->diff->memory, &found->turn, err)
                : WEIR_OK;
@@ -100,15 +104,18 @@ static weir_code find_stream(structure_search *run, weir_error *err) {
         vocabulary_map_find(words, &run->diff->memory, run->diff->base, run->diff->model, err));
     frame_of_index(&run->frame, frame_hidden(run->diff->base), frame_hidden(run->diff->model));
     if (!is_stream_unclear(run)) {
+        run->is_stream_known = true;
         return WEIR_OK;
     }
     bool has_channels;
-    WEIR_TRY(find_channels(run, &has_channels, err));
-    if (!has_channels) {
+    bool may_be_turned;
+    WEIR_TRY(find_channels(run, &has_channels, &may_be_turned, err));
+    if (may_be_turned) {
         WEIR_TRY(find_rotation(run, err));
     }
+    run->is_stream_known = has_channels || run->found->turn.is_found;
     /* A map of rows that no number bears out is none. */
-    words->is_found = words->is_found && (has_channels || run->found->turn.is_found);
+    words->is_found = words->is_found && run->is_stream_known;
     return WEIR_OK;
 }
 
@@ -294,8 +301,10 @@ weir_code diff_structure(weir_diff *diff, const weir_diff_options *options, weir
     WEIR_TRY(find_stream(&run, err));
     WEIR_TRY(
         layer_map_find(&found->layers, &diff->memory, diff->base, diff->model, &run.frame, err));
-    WEIR_TRY(layer_map_by_units(&found->layers, &diff->memory, diff->base, diff->model, &run.frame,
-                                err));
+    if (run.is_stream_known) {
+        WEIR_TRY(layer_map_by_units(&found->layers, &diff->memory, diff->base, diff->model,
+                                    &run.frame, err));
+    }
     for (size_t i = 0; i < found->layers.count; i++) {
         WEIR_TRY(find_in_layer(&run, &found->layers.pairs[i], err));
     }
