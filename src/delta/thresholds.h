@@ -59,11 +59,11 @@ static const size_t THRESHOLD_EMPTY_MATRICES = 4;
 static const size_t THRESHOLD_EMPTY_VECTORS = 4; /* for each dimension */
 /* Structure. Rows of one weight matrix and of another's are alike from this cosine on: independent
  * rows over 64 numbers or more stay below it but once in 10^4 (the deviation of their cosine is at
- * most .125), trained copies and fine-tunes are above .8. */
+ * most .125); the zoo's tuned models keep .95 and more, and .67 after continued training by .7. */
 static const double THRESHOLD_ROWS_ALIKE = 0.5;
 
-/* Rows that are alike to this degree need no search for better ones: fine-tunes of the zoo keep
- * theirs above it, and no two layers of one model came near it. */
+/* Rows that are alike to this degree need no search for better ones and no margin: the angle is 26
+ * degrees, where independent rows over 64 numbers are 7 deviations away. */
 static const double THRESHOLD_ROWS_CLOSE = 0.9;
 
 /* A layer, head or row counts as another one of the base only when that is so much nearer by cosine
@@ -76,15 +76,17 @@ static const double THRESHOLD_PLACE_MARGIN = 0.2;
 static const double THRESHOLD_ROW_NEARNESS = 0.64;
 
 /* Of the units, heads or channels that could have a partner so many must have one, before any is
- * believed. Unrelated models matched none in this way. */
+ * believed; of layers so many must be linked. 700 pairs of unrelated models of the zoo made no map.
+ */
 static const double THRESHOLD_MATCHED_SHARE = 0.5;
 
 /* Squared relative error of the held tokens under an estimated rotation. Independent embeddings
- * leave 1 and more, a rotation stored in bf16 leaves 10^-5. */
+ * leave about 2, a rotation stored in bf16 left 7 10^-6 (SmolLM2-135M). */
 static const double THRESHOLD_ROTATION_TOKENS = 0.1;
 
 /* A matrix holds the base's numbers in a turned basis when its squared relative error is at most
- * this: rounding both sides to bf16 and estimating the basis from rounded rows leaves 2 10^-5. */
+ * this: rounding both sides to bf16, and the basis estimated from rounded rows, left 10^-5 (the
+ * same). A change of 1% of the norm is seen. */
 static const double THRESHOLD_ROTATION_EQUAL = 1e-4;
 
 /* A candidate takes part in a merge when its coefficient is so large: below it no recipe was seen,
