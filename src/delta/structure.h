@@ -18,11 +18,17 @@
 #include "delta/rotation.h"
 #include "delta/vocabulary_map.h"
 
+typedef enum layer_axis_kind {
+    LAYER_AXIS_UNITS,
+    LAYER_AXIS_HEADS,
+    LAYER_AXIS_KV_HEADS,
+} layer_axis_kind;
+
 /** Hidden units of one feed-forward, or heads of one attention, that are not simply the base's. */
 typedef struct layer_axis {
     int32_t layer;  /**< of the model, as in names */
     int32_t expert; /**< FEED_FORWARD_OWN, FEED_FORWARD_SHARED or the expert's number */
-    enum { LAYER_AXIS_UNITS, LAYER_AXIS_HEADS, LAYER_AXIS_KV_HEADS, LAYER_AXIS_KINDS } kind;
+    layer_axis_kind kind;
     axis_map map;         /**< of units or heads */
     uint64_t base_groups; /**< heads of k and v; 0 for units */
     uint64_t model_groups;

@@ -123,7 +123,7 @@ static int by_place(const void *left, const void *right) {
 }
 
 static const layer_axis *find_axis(const structure_finding *found, int32_t layer, int32_t expert,
-                                   int kind) {
+                                   layer_axis_kind kind) {
     const layer_axis key = {.layer = layer, .expert = expert, .kind = kind};
     return found->axis_count > 0
                ? bsearch(&key, found->axes, found->axis_count, sizeof key, by_place)
@@ -131,7 +131,7 @@ static const layer_axis *find_axis(const structure_finding *found, int32_t layer
 }
 
 static const axis_map *rows_of_axis(const structure_finding *found, const weir_tensor *tensor,
-                                    int kind) {
+                                    layer_axis_kind kind) {
     const bool is_units = kind == LAYER_AXIS_UNITS;
     const bool is_shared = tensor->role == WEIR_ROLE_SHARED_EXPERT_GATE ||
                            tensor->role == WEIR_ROLE_SHARED_EXPERT_UP ||
