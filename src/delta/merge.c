@@ -262,6 +262,24 @@ static weir_code read_trial(trial *set, merge_run *run, weir_error *err) {
 
 /* --- the linear family --- */
 
+/* What the chosen parents have in a fit over all rows. */
+static void fit_common(merge_run *run) {
+    merge_fit fit = {.count = 0};
+    for (size_t j = 0; j < run->asked_count; j++) {
+        for (size_t k = 0; k < run->chosen_count; k++) {
+            if (run->chosen[k] == run->asked[j]) {
+                fit.members[fit.count++] = j;
+            }
+        }
+    }
+    const bool is_told = merge_fit_solve(&fit, &run->pooled);
+    for (size_t k = 0; k < run->chosen_count; k++) {
+        const double weight = is_told ? fit.weights[k] : 0;
+        run->common[0][k] = nearbyint(weight * 20) / 20;
+        run->common[1][k] = nearbyint(weight * 100) / 100;
+    }
+}
+
 /* Which form re-computes the samples best, each with weights of its own. */
 static weir_code find_form(double *share, merge_run *run, const trial *set, weir_error *err) {
     merge_recipe forms[MERGE_FORMS_MAX];
@@ -276,6 +294,10 @@ static weir_code find_form(double *share, merge_run *run, const trial *set, weir
         for (size_t i = 0; i < set->count; i++) {
             merge_candidate best = {.score = {.count = 0}};
             WEIR_TRY(merge_search_weights(&best, &set->searches[i], &forms[f], err));
+            for (size_t w = 2; w-- > 0;) {
+                WEIR_TRY(
+                    merge_search_try(&best, &set->searches[i], &forms[f], run->common[w], err));
+            }
             merge_score_add(&sum, &best.score);
         }
         if (sum.hit > best_hit) {
@@ -293,6 +315,7 @@ static merge_method linear_name(const merge_run *run) {
         return run->form.method;
     }
     double most = 0;
+    double of_base = 0;
     for (size_t i = 0; i < run->work_count; i++) {
         double sum = 0;
         const merge_recipe *recipe = &run->works[i].best.recipe;
@@ -301,14 +324,23 @@ static merge_method linear_name(const merge_run *run) {
                        ? 0
                        : recipe->weights[s] * recipe->lambda;
         }
+        const double scale = merge_fit_weight(&run->works[i].fit, run->chosen_count);
         most = run->works[i].is_still ? most : fmax(most, fabs(sum - 1));
+        of_base = run->works[i].is_still ? of_base : fmax(of_base, fabs(1 - sum + scale));
     }
-    return most < 1e-6 ? MERGE_LINEAR : MERGE_TASK_ARITHMETIC;
+    if (most < 1e-6 || run->form.method == MERGE_TASK_ARITHMETIC) {
+        return most < 1e-6 ? MERGE_LINEAR : MERGE_TASK_ARITHMETIC;
+    }
+    const bool is_without_base = of_base < 0.01;
+    return !is_without_base         ? MERGE_TASK_ARITHMETIC
+           : run->chosen_count == 1 ? MERGE_PASSTHROUGH /* scaled */
+                                    : MERGE_LINEAR;
 }
 
 static weir_code try_linear(bool *is_found, merge_run *run, const trial *set, weir_error *err) {
     double share;
     *is_found = false;
+    fit_common(run);
     WEIR_TRY(find_form(&share, run, set, err));
     if (share < THRESHOLD_MERGE_FITS && run->effective != WEIR_DTYPE_F32) {
         return WEIR_OK;
@@ -423,10 +455,16 @@ static weir_code find_merge(merge_run *run, weir_error *err) {
     WEIR_CLEANUP(trial_release) trial set = {.count = 0};
     merge_contributions found = {.alone = 0};
     bool is_found;
+    if (run->work_count == 0) {
+        return merge_try_layers(&is_found, run, err);
+    }
     WEIR_TRY(merge_for_each(run, sample_work, err));
     find_dtypes(run);
     pool(run);
     WEIR_TRY(merge_try_copies(&is_found, run, err));
+    if (!is_found) {
+        WEIR_TRY(merge_try_layers(&is_found, run, err));
+    }
     if (is_found) {
         return WEIR_OK;
     }
@@ -475,7 +513,7 @@ weir_code merge_decide(weir_diff *diff, const weir_diff_options *options, weir_e
     if (code == WEIR_OK) {
         code = list_works(&run, err);
     }
-    if (code == WEIR_OK && run.work_count > 0 && run.asked_count > 0) {
+    if (code == WEIR_OK && run.asked_count > 0) {
         code = find_merge(&run, err);
     }
     free(run.works);

@@ -66,7 +66,7 @@ static void gather(gathered *into, const shown *row, size_t parents) {
 
 static bool is_mosaic_row(const merge_mosaic *mosaic) {
     return mosaic->telling > 0 &&
-           (double)mosaic->hit >= THRESHOLD_REPLAY_PROVED * (double)mosaic->telling;
+           (double)mosaic->hit >= THRESHOLD_MERGE_FITS * (double)mosaic->telling;
 }
 
 static bool is_atom_row(const merge_atoms *atoms) {

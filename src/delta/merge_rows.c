@@ -187,6 +187,9 @@ weir_code merge_fit_rows(merge_run *run, weir_error *err) {
     for (size_t i = 0; i < run->work_count; i++) {
         WEIR_TRY(try_proposal(run, &run->works[i], curves + i * MERGE_PARENTS_MAX, scale, err));
         WEIR_TRY(try_proposal(run, &run->works[i], common, scale, err));
+        for (size_t w = 2; w-- > 0;) {
+            WEIR_TRY(try_proposal(run, &run->works[i], run->common[w], scale, err));
+        }
     }
     return merge_for_each(run, prove_row, err);
 }

@@ -30,7 +30,9 @@ typedef struct merge_run {
     merge_gram pooled; /**< over all works */
     weir_dtype effective;
     weir_dtype inputs;
-    merge_recipe form; /**< what the rows are re-computed by */
+    double common[2][MERGE_PARENTS_MAX]; /**< weights of the fit over all rows, in steps of .05 and
+                                            of .01: noise that hides a row's own averages out */
+    merge_recipe form;                   /**< what the rows are re-computed by */
     size_t columns[MERGE_PARENTS_MAX];
 } merge_run;
 
@@ -63,6 +65,9 @@ weir_code merge_curves(double *weights, const merge_run *run, weir_error *err);
 
 /** Whether every changed tensor is one source's own; proved whole. */
 weir_code merge_try_copies(bool *is_found, merge_run *run, weir_error *err);
+
+/** The same of models whose layers stand elsewhere, or more than once; proved whole. */
+weir_code merge_try_layers(bool *is_found, merge_run *run, weir_error *err);
 
 /** Whether every number is one source's, or the base and some of the changes. @param run  chosen is
  * set */

@@ -137,6 +137,62 @@ weir_code merge_search_try(merge_candidate *best, const merge_search *search,
     return WEIR_OK;
 }
 
+/* One move: some weight to one parent, or from one to another. */
+static weir_code shift(merge_candidate *best, bool *moved, const merge_search *search,
+                       const merge_recipe *form, size_t to, size_t from, double step,
+                       weir_error *err) {
+    merge_candidate next;
+    double weights[MERGE_PARENTS_MAX];
+    for (size_t i = 0; i < search->parent_count; i++) {
+        weights[i] = best->recipe.weights[i] * form->lambda;
+    }
+    weights[to] += step;
+    if (from != to) {
+        weights[from] -= step;
+    }
+    if (!write_candidate(&next, search, form, weights)) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(try_candidate(&next, search, err));
+    if (goodness(&next.score) > goodness(&best->score)) {
+        *best = next;
+        *moved = true;
+    }
+    return WEIR_OK;
+}
+
+/* Weights between two layers' corners lie on no grid: look for them by halving steps, then for the
+ * plainest fraction that does as well. */
+static weir_code refine_weights(merge_candidate *best, const merge_search *search,
+                                const merge_recipe *form, weir_error *err) {
+    enum { FRACTIONS = 120 };
+    const size_t count = search->parent_count;
+    for (double step = 0.004; step > 2e-6; step /= 2) {
+        bool moved = true;
+        for (int round = 0; moved && round < 3; round++) {
+            moved = false;
+            for (size_t to = 0; to < count; to++) {
+                for (size_t from = 0; from < count; from++) {
+                    WEIR_TRY(shift(best, &moved, search, form, to, from, step, err));
+                    WEIR_TRY(shift(best, &moved, search, form, to, from, -step, err));
+                }
+            }
+        }
+    }
+    for (int n = 1; n <= FRACTIONS; n++) {
+        double weights[MERGE_PARENTS_MAX];
+        bool is_near = true;
+        for (size_t i = 0; i < count; i++) {
+            weights[i] = snapped(best->recipe.weights[i] * form->lambda, n);
+            is_near = is_near && fabs(weights[i] - best->recipe.weights[i] * form->lambda) < 1e-4;
+        }
+        if (is_near) {
+            return merge_search_try(best, search, form, weights, err);
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_code merge_search_weights(merge_candidate *best, const merge_search *search,
                                const merge_recipe *form, weir_error *err) {
     double weights[MERGE_PARENTS_MAX];
@@ -146,7 +202,10 @@ weir_code merge_search_weights(merge_candidate *best, const merge_search *search
             WEIR_TRY(compete(best, &next, search, err));
         }
     }
-    return WEIR_OK;
+    const double share = merge_score_share(&best->score);
+    return share > 0.6 && share < THRESHOLD_REPLAY_PROVED && best->score.moved > 1000
+               ? refine_weights(best, search, form, err)
+               : WEIR_OK;
 }
 
 size_t merge_search_forms(merge_recipe out[MERGE_FORMS_MAX], const merge_search *search) {

@@ -62,6 +62,42 @@ static void write_source(json_writer *json, const weir_diff *diff, const merge_p
     json_object_end(json);
 }
 
+static void write_row(json_writer *json, const weir_diff *diff, const merge_row *row,
+                      const tensor_delta *pair) {
+    json_object_begin(json);
+    json_member_string(json, "tensor", tensor_delta_shown(diff, pair)->name);
+    json_member_string(json, "grade",
+                       weir_grade_name(row->is_proved ? WEIR_GRADE_PROVED : WEIR_GRADE_STRONG));
+    json_key(json, "weights");
+    json_array_begin(json);
+    for (size_t i = 0; i < diff->merge->parent_count; i++) {
+        json_double(json, row->weights[i]);
+    }
+    json_array_end(json);
+    json_member_double(json, "replayed",
+                       row->replayed_of ? (double)row->replayed / (double)row->replayed_of
+                                        : (double)NAN);
+    json_key(json, "source_layer");
+    if (row->source_layer >= 0) {
+        json_int(json, row->source_layer);
+    } else {
+        json_null(json);
+    }
+    json_object_end(json);
+}
+
+/* The tensors that the merge explains, with weights in the order of the sources. */
+static void write_rows(json_writer *json, const weir_diff *diff, const merge_finding *found) {
+    json_key(json, "rows");
+    json_array_begin(json);
+    for (size_t i = 0; found->rows && i < diff->tensor_count; i++) {
+        if (found->rows[i].is_explained) {
+            write_row(json, diff, &found->rows[i], &diff->tensors[i]);
+        }
+    }
+    json_array_end(json);
+}
+
 static void write_finding(json_writer *json, const weir_diff *diff, const merge_finding *found) {
     json_object_begin(json);
     json_member_string(json, "method", merge_method_name(found->method));
@@ -83,6 +119,7 @@ static void write_finding(json_writer *json, const weir_diff *diff, const merge_
     json_member_uint(json, "tensors", found->tensors);
     json_member_uint(json, "tensors_of", found->tensors_of);
     json_member_double(json, "rest", found->rest);
+    write_rows(json, diff, found);
     json_member_string(json, "claimed", found->claimed);
     json_member_string(json, "detail", found->detail);
     json_object_end(json);
