@@ -55,7 +55,8 @@ typedef struct merge_parent {
     double weight;    /**< the same for all tensors; NaN when it differs */
     double error;     /**< half a 95% interval; 0 where a replay proves the weight; NaN unknown */
     double density;   /**< of sparse methods; NaN else */
-    double *by_layer; /**< layer_count weights, NaN for a layer without one; NULL when uniform */
+    double *by_layer; /**< layer_count weights, over the numbers of a layer's tensors; NaN without
+                         any; NULL when all tensors have `weight` */
     size_t tensors;   /**< passthrough: taken from it */
 } merge_parent;
 

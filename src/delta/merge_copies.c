@@ -45,12 +45,23 @@ static weir_code copy_work(merge_run *run, merge_work *work, weir_error *err) {
     return WEIR_OK;
 }
 
+/* Tensors that changed, or are new, and that no parent has in this place. */
+static size_t count_others(const merge_run *run) {
+    size_t count = 0;
+    for (size_t i = 0; i < run->diff->tensor_count; i++) {
+        const tensor_delta *row = &run->diff->tensors[i];
+        count += row->state == TENSOR_ADDED || row->state == TENSOR_RESHAPED ||
+                 (row->state == TENSOR_COMPARED && row->change == WEIR_CHANGE_UNKNOWN);
+    }
+    return count - run->work_count;
+}
+
 weir_code merge_try_copies(bool *is_found, merge_run *run, weir_error *err) {
     merge_finding *out = run->out;
     *is_found = false;
     WEIR_TRY(merge_for_each(run, copy_work, err));
     size_t same = 0;
-    size_t unlike = 0;
+    size_t unlike = count_others(run);
     for (size_t i = 0; i < run->work_count; i++) {
         unlike += run->works[i].whole.count == 0;
     }
@@ -61,6 +72,8 @@ weir_code merge_try_copies(bool *is_found, merge_run *run, weir_error *err) {
         const merge_work *work = &run->works[i];
         const size_t from = merge_place_of(out, run->asked[work->best.columns[0]]);
         merge_row *row = &out->rows[work->row];
+        const tensor_view *base =
+            model_view(run->diff->base, (size_t)run->diff->tensors[work->row].base_index);
         *row = (merge_row){.is_fitted = true,
                            .is_explained = true,
                            .is_proved = true,
@@ -69,7 +82,7 @@ weir_code merge_try_copies(bool *is_found, merge_run *run, weir_error *err) {
                            .rest = 0,
                            .source = (ptrdiff_t)from,
                            .source_layer = -1};
-        row->source_layer = tensor_delta_shown(run->diff, &run->diff->tensors[work->row])->layer;
+        row->source_layer = base->base.layer;
         row->weights[from] = 1;
         out->parents[from].tensors++;
         out->replayed += work->whole.equal;

@@ -13,8 +13,9 @@
 #include "base/threads.h"
 #include "delta/merge_run.h"
 #include "delta/rounding.h"
+#include "delta/thresholds.h"
 
-enum { ROW_SAMPLE = 1 << 16 };
+enum { ROW_SAMPLE = 1 << 16, FEW_NUMBERS = 1000 };
 
 weir_dtype merge_model_dtype(const merge_run *run, const merge_work *work) {
     const tensor_delta *row = &run->diff->tensors[work->row];
@@ -170,6 +171,30 @@ static size_t find_common(const merge_run *run) {
     return best;
 }
 
+/* A norm of some dozen numbers says little of its weights; the matrices of its layer know them. */
+static weir_code ask_neighbours(merge_run *run, merge_work *work, weir_error *err) {
+    const int32_t layer = tensor_delta_shown(run->diff, &run->diff->tensors[work->row])->layer;
+    for (size_t k = 0; k < run->work_count; k++) {
+        const merge_work *other = &run->works[k];
+        const bool is_neighbour =
+            other != work && !other->is_still && other->best.score.count > 0 &&
+            tensor_delta_shown(run->diff, &run->diff->tensors[other->row])->layer == layer;
+        if (merge_score_share(&work->best.score) >= THRESHOLD_REPLAY_PROVED &&
+            work->best.score.moved >= FEW_NUMBERS) {
+            return WEIR_OK;
+        }
+        double weights[MERGE_PARENTS_MAX];
+        for (size_t j = 0; j < run->chosen_count; j++) {
+            weights[j] = other->best.recipe.weights[j] * run->form.lambda;
+        }
+        if (is_neighbour) {
+            WEIR_TRY(try_proposal(run, work, weights,
+                                  merge_fit_weight(&other->fit, run->chosen_count), err));
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_code merge_fit_rows(merge_run *run, weir_error *err) {
     WEIR_TRY(merge_for_each(run, search_row, err));
     WEIR_CLEANUP(free)
@@ -190,6 +215,9 @@ weir_code merge_fit_rows(merge_run *run, weir_error *err) {
         for (size_t w = 2; w-- > 0;) {
             WEIR_TRY(try_proposal(run, &run->works[i], run->common[w], scale, err));
         }
+    }
+    for (size_t i = 0; i < run->work_count; i++) {
+        WEIR_TRY(ask_neighbours(run, &run->works[i], err));
     }
     return merge_for_each(run, prove_row, err);
 }

@@ -154,8 +154,9 @@ static weir_code tell_weights(merge_run *run, weir_error *err) {
                 const weir_tensor *tensor =
                     tensor_delta_shown(run->diff, &run->diff->tensors[run->works[i].row]);
                 if (tensor->layer == layer && is_row_told(run, &run->works[i])) {
-                    sum += out->rows[run->works[i].row].weights[p];
-                    count++;
+                    const double numbers = (double)(tensor->rows * tensor->cols);
+                    sum += numbers * out->rows[run->works[i].row].weights[p];
+                    count += numbers;
                 }
             }
             parent->by_layer[layer] = count > 0 ? sum / count : (double)NAN;

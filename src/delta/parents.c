@@ -97,7 +97,7 @@ static weir_code open_parent(weir_diff *diff, diff_parent *out, const char *path
 
 /* --- pair --- */
 
-/* The tensor that stands for `tensor` of the model: a tied head is the embedding. */
+/* The tensor that stands for `tensor` of the base: a tied head is the embedding. */
 static ptrdiff_t find_view(const weir_model *parent, const weir_tensor *tensor) {
     size_t index;
     if (!model_find(parent, tensor->name, &index)) {
@@ -118,9 +118,11 @@ static weir_code pair_parent(weir_diff *diff, diff_parent *parent, weir_error *e
     }
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
+        const bool is_plain = row->state == TENSOR_COMPARED && !row->map;
+        /* By the base's name: a layer of the model may be another one of the base. */
         parent->views[i] =
-            row->state == TENSOR_COMPARED && !row->map
-                ? find_view(parent->model, &model_view(diff->model, (size_t)row->model_index)->base)
+            is_plain
+                ? find_view(parent->model, &model_view(diff->base, (size_t)row->base_index)->base)
                 : VIEW_NONE;
         parent->paired += parent->views[i] != VIEW_NONE;
     }
