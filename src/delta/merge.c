@@ -30,6 +30,7 @@ enum {
     FIT_SAMPLE = 1 << 13,    /* numbers of a tensor when all candidates are read */
     FIT_WORKS_MAX = 512,     /* tensors in that fit, evenly spaced */
     SEARCH_SAMPLE = 1 << 14, /* numbers of a tensor when recipes are tried */
+    WORKS_MAX = 1 << 15,     /* tensors that are fitted one by one and held against each other */
     SEARCH_ROWS = 5,
     SEARCH_ROWS_SLOW = 3,
 };
@@ -513,7 +514,9 @@ weir_code merge_decide(weir_diff *diff, const weir_diff_options *options, weir_e
     if (code == WEIR_OK) {
         code = list_works(&run, err);
     }
-    if (code == WEIR_OK && run.asked_count > 0) {
+    if (code == WEIR_OK && run.work_count > WORKS_MAX) {
+        code = merge_tell(&run, "more changed tensors than are asked", err);
+    } else if (code == WEIR_OK && run.asked_count > 0) {
         code = find_merge(&run, err);
     }
     free(run.works);

@@ -16,7 +16,7 @@
 #include "delta/merge_run.h"
 #include "kernel/convert.h"
 
-enum { GLIMPSE = 64, CHUNK = 1 << 15 };
+enum { GLIMPSE = 64, CHUNK = 1 << 15, PAIRS_MAX = 1 << 28 };
 
 /* Some numbers of one tensor. */
 typedef struct glimpse {
@@ -209,6 +209,9 @@ weir_code merge_try_layers(bool *is_found, merge_run *run, weir_error *err) {
     }
     *is_found = false;
     WEIR_TRY(make_catalogue(&list, run, err));
+    if (list.count > PAIRS_MAX / (run->diff->tensor_count + 1)) {
+        return WEIR_OK; /* every tensor is held against every other: not of so many */
+    }
     const glimpse *before = NULL;
     int32_t layer = -1;
     uint64_t count = 0;

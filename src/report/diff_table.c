@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "report/diff_words.h"
 #include "report/heat_strip.h"
+#include "report/merge_words.h"
 #include "report/tables.h"
 
 enum { TENSORS_SHOWN = 10, FILES_SHOWN = 12 };
@@ -133,6 +134,22 @@ static void print_tensors(const paint *out, const weir_diff *diff) {
     }
 }
 
+/* How it was put together, and the parents that could not be asked. */
+static void print_merge(const paint *out, const weir_diff *diff) {
+    WEIR_CLEANUP(text_buffer_release) text_buffer merge = {0};
+    describe_merge(&merge, diff);
+    if (merge.len > 0) {
+        paint_gathered_field(out, "merge", &merge);
+    }
+    for (size_t i = 0; i < diff->parent_count; i++) {
+        if (diff->parents[i].note[0]) {
+            WEIR_CLEANUP(text_buffer_release) text_buffer parent = {0};
+            describe_parent(&parent, &diff->parents[i]);
+            paint_gathered_field(out, "left out", &parent);
+        }
+    }
+}
+
 void diff_print(const paint *out, const weir_diff *diff) {
     WEIR_CLEANUP(text_buffer_release) text_buffer verdict = {0};
     describe_diff(&verdict, diff);
@@ -142,6 +159,7 @@ void diff_print(const paint *out, const weir_diff *diff) {
     }
     (void)fputc('\n', out->stream);
     print_changes(out, diff);
+    print_merge(out, diff);
     print_file_deltas(out, diff);
     (void)print_gaps(out, "model", diff->findings, print_gaps(out, "base", diff->base_findings, 0));
     heat_strip_print(out, diff);
