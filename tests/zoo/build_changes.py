@@ -27,7 +27,7 @@ import changes.strangers
 import changes.templates
 import changes.tuned  # noqa: F401  (each of these registers its recipes)
 from changes import real_slice
-from changes.cases import HALVES, Case, held_out_seed, make_case, planned_cases
+from changes.cases import HALVES, Case, forget_others, held_out_seed, make_case, planned_cases
 from roots import cache_folder, load_or_make, planned
 
 SHARED = ("corpus.py", "families.py", "training.py", "roots.py", "checkpoint.py", "changes/real_slice.py")
@@ -70,6 +70,8 @@ def build(mini: bool, halves: list[str], only: set[str], real: Path | None) -> P
             count += 1
             if case:
                 made.append(case)
+    if "held_out" in halves and not only:
+        forget_others(models, made)
     if failed:
         raise SystemExit(f"could not be made: {', '.join(failed)}")
     path = models / "changes.json"

@@ -9,6 +9,7 @@ turned, experts are stacked.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
@@ -99,7 +100,14 @@ def add_vocabulary(writer: gguf.GGUFWriter, model: Checkpoint) -> None:
         writer.add_chat_template(model.tokenizer["chat_template.jinja"])
 
 
-def write_gguf(path: Path, model: Checkpoint, kind: str = "F32") -> Path:
+Encode = Callable[[str, np.ndarray, gguf.GGMLQuantizationType], np.ndarray]
+
+
+def round_to_nearest(name: str, values: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
+    return gguf.quantize(values, kind)
+
+
+def write_gguf(path: Path, model: Checkpoint, kind: str = "F32", encode: Encode = round_to_nearest) -> Path:
     """Matrices as `kind` ("Q8_0"), or as F16 where its blocks do not fit; vectors and routers as F32."""
     kinds = gguf.GGMLQuantizationType
     path.unlink(missing_ok=True)
@@ -112,7 +120,8 @@ def write_gguf(path: Path, model: Checkpoint, kind: str = "F32") -> Path:
         if values.ndim >= 2 and kind != "F32" and "gate_inp" not in name:
             fits = values.shape[-1] % gguf.GGML_QUANT_SIZES[kinds[kind]][0] == 0
             wanted = kinds[kind] if fits else kinds.F16
-            writer.add_tensor(name, gguf.quantize(values, wanted), raw_dtype=wanted)
+            codes = encode(name, values, wanted) if fits else gguf.quantize(values, wanted)
+            writer.add_tensor(name, codes, raw_dtype=wanted)
         else:
             writer.add_tensor(name, values)
     writer.write_header_to_file()

@@ -53,12 +53,15 @@ def eight(codes: np.ndarray, order: tuple[int, ...] = tuple(range(8))) -> np.nda
     return words.view(np.int32)
 
 
-def gptq(name: str, weight: torch.Tensor) -> Tensors:
-    codes, scale, zero = affine(weight)
+def gptq_layout(name: str, codes: np.ndarray, scale: np.ndarray, zero: np.ndarray) -> Tensors:
     return {f"{name}.qweight": torch.from_numpy(np.ascontiguousarray(eight(codes.T).T)),
             f"{name}.qzeros": torch.from_numpy(eight((zero - 1) & 15)),
             f"{name}.scales": torch.from_numpy(scale).half(),
-            f"{name}.g_idx": torch.arange(weight.shape[1], dtype=torch.int32) // GROUP}
+            f"{name}.g_idx": torch.arange(len(codes), dtype=torch.int32) // GROUP}
+
+
+def gptq(name: str, weight: torch.Tensor) -> Tensors:
+    return gptq_layout(name, *affine(weight))
 
 
 def awq(name: str, weight: torch.Tensor) -> Tensors:
@@ -107,13 +110,15 @@ CONFIGS = {
 }
 
 
-def write(folder: Path, model: Checkpoint, kind: str) -> Path:
+def write(folder: Path, model: Checkpoint, kind: str,
+          pack: Callable[[str, torch.Tensor], Tensors] | None = None) -> Path:
     """The linear layers packed, everything else as float16."""
+    pack = pack or PACKERS[kind]
     tensors: Tensors = {}
     for name, tensor in model.tensors.items():
         module = name.removesuffix(".weight")
         if name.endswith(".weight") and module.rsplit(".", 1)[-1] in LINEAR:
-            tensors |= PACKERS[kind](module, tensor)
+            tensors |= pack(module, tensor)
         else:
             tensors[name] = tensor.half()
     config = model.config | {"quantization_config": CONFIGS[kind], "dtype": "float16"}

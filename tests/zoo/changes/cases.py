@@ -271,3 +271,14 @@ def make_case(planned: Planned, roots: Path, models: Path, peers: list[str]) -> 
     case.seconds, case.made_by = round(time.process_time() - began, 2), made_by
     described.write_text(json.dumps(asdict(case)))
     return case
+
+
+def forget_others(models: Path, made: list[Case]) -> None:
+    """Remove what an earlier hash had drawn for the held-out half."""
+    kept = {case.id for case in made}
+    for described in models.glob("*.case.json"):
+        case = Case(**json.loads(described.read_text()))
+        if case.half == "held_out" and case.id not in kept:
+            for path in (Path(case.model), models / f"{case.id}.base"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            described.unlink()

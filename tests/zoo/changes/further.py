@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 import corpus
 from changes.real_slice import real_tokens
 from checkpoint import Checkpoint, read, write
+from training import batches
 
 
 def text_tokens(model: Checkpoint, text: str) -> torch.Tensor:
@@ -42,6 +43,24 @@ def as_checkpoint(trained: PreTrainedModel, like: Checkpoint) -> Checkpoint:
 def further(model: Checkpoint, change: Callable[[PreTrainedModel], PreTrainedModel]) -> Checkpoint:
     torch.manual_seed(0)
     return as_checkpoint(change(loaded(model)), model)
+
+
+def inputs_of_linears(model: Checkpoint) -> dict[str, torch.Tensor]:
+    """What every linear layer is fed on a little of both texts, [tokens, inputs]."""
+    built = loaded(model).eval()
+    seen: dict[str, list[torch.Tensor]] = {}
+
+    def watch(name: str) -> Callable[..., None]:
+        return lambda module, arguments, _: seen.setdefault(name, []).append(arguments[0].flatten(0, -2))
+
+    for name, module in built.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(watch(name))
+    with torch.no_grad():
+        for text in ("prose", "code"):
+            for ids in batches(text_tokens(model, text), 2, order=11):
+                built(input_ids=ids, use_cache=False)
+    return {name: torch.cat(parts) for name, parts in seen.items()}
 
 
 def difference(base: Checkpoint, model: Checkpoint) -> dict[str, torch.Tensor]:

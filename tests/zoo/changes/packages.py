@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +16,9 @@ import gguf
 import llama_library
 import packed
 from changes.cases import Job, Values, change, layer, save
+from changes.further import inputs_of_linears
 from checkpoint import Checkpoint, Tensors, read, stored_dtype, write
-from gguf_file import write_gguf
+from gguf_file import ARCHITECTURES, Encode, write_gguf
 from rows import Unavailable
 
 CAUSAL = ("llama", "qwen2", "gemma", "gpt2", "mixtral", "phi3", "qwen3", "llama-mid", "llama-wide", "smol")
@@ -152,6 +156,41 @@ def super_blocks_real(job: Job, type: str) -> None:
     as_llama_cpp(job, job.base(), type)
 
 
+def weighted_encoder(base: Checkpoint) -> Encode:
+    """ggml's own encoders, told which inputs matter: the mean squares of what each matrix is fed, as an importance
+    matrix holds them."""
+    folder = os.environ.get("WEIR_LLAMA_LIBRARIES")
+    if not folder:
+        raise Unavailable("no llama.cpp libraries (tools/llama-libraries)")
+    library = ctypes.CDLL(str(next(Path(folder).glob("libggml-base*.so*"))))
+    library.ggml_quantize_chunk.restype = ctypes.c_size_t
+    library.ggml_quantize_chunk.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+                                            ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[ARCHITECTURES[base.kind]], base.layer_count)
+    importance = {f"{names.get_name(name)}.weight": inputs.square().mean(0).contiguous().numpy()
+                  for name, inputs in inputs_of_linears(base).items()}
+
+    def encode(name: str, values: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
+        rows, cols = values.shape
+        block, size = gguf.GGML_QUANT_SIZES[kind]
+        codes = np.zeros((rows, cols // block * size), np.uint8)
+        weights = importance.get(name, np.ones(cols, np.float32))
+        library.ggml_quantize_chunk(int(kind), values.ctypes.data, codes.ctypes.data, 0, rows, cols,
+                                    weights.ctypes.data)
+        return codes
+
+    return encode
+
+
+@change(4, "weighted", ("llama-wide",), each=2, suffix=".gguf",
+        type=Values(("Q4_K", "Q3_K", "IQ4_XS", "Q4_0"), ("Q2_K", "Q5_K", "IQ4_NL", "IQ3_S", "Q6_K", "Q5_1")))
+def weighted(job: Job, type: str) -> None:
+    """With an importance matrix: no longer to the nearest, and not to be derived again without it."""
+    base = job.base()
+    job.truth(layer("quantised", type=type), beside=["repackaged", "cast"])
+    write_gguf(job.target, base, type, weighted_encoder(base))
+
+
 # --- 5: packed integers ---
 
 def compressed(name: str, weight: torch.Tensor) -> Tensors:
@@ -180,6 +219,35 @@ def write_packed(job: Job, model: Checkpoint, layout: str) -> None:
             name: tensor.half()}
     config = model.config | {"quantization_config": COMPRESSED, "dtype": "float16"}
     write(job.target, Checkpoint(config, tensors, model.tokenizer))
+
+
+def with_feedback(weight: torch.Tensor, inputs: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """GPTQ: the error of every column is made up for by those that follow, by the inverse of the inputs' second
+    moments. Returns codes [in, out], scales and zero points [groups, out]. Source: Frantar et al. 2023, algorithm 1."""
+    second = inputs.double().T @ inputs.double() / len(inputs)
+    second += 0.01 * second.diagonal().mean() * torch.eye(len(second))
+    inverse = torch.linalg.cholesky(torch.linalg.inv(second), upper=True).float()
+    left, codes = weight.clone(), torch.empty(weight.shape[1], weight.shape[0])
+    scales, zeros = [], []
+    for begin in range(0, weight.shape[1], packed.GROUP):
+        _, scale, zero = packed.affine(left[:, begin:begin + packed.GROUP])
+        steps, zero_point = torch.from_numpy(scale[0]), torch.from_numpy(zero[0].astype(np.float32))
+        scales.append(scale[0])
+        zeros.append(zero[0])
+        for column in range(begin, begin + packed.GROUP):
+            codes[column] = ((left[:, column] / steps).round() + zero_point).clamp(0, 15)
+            error = (left[:, column] - steps * (codes[column] - zero_point)) / inverse[column, column]
+            left[:, column + 1:] -= torch.outer(error, inverse[column, column + 1:])
+    return codes.numpy().astype(np.uint32), np.stack(scales), np.stack(zeros)
+
+
+@change(5, "packed-with-feedback", ("llama-wide", "llama", "qwen2", "llama-mid", "smol"), each=4)
+def packed_with_feedback(job: Job) -> None:
+    base = job.base()
+    inputs = inputs_of_linears(base)
+    job.truth(layer("quantised", type="gptq"), beside=["repackaged", "cast"])
+    packed.write(job.target, base, "gptq",
+                 lambda name, weight: packed.gptq_layout(name, *with_feedback(weight, inputs[name])))
 
 
 @change(5, "packed", LINEAR_FAMILIES, each=3, in_mini=5,
