@@ -70,10 +70,10 @@ def build(mini: bool, halves: list[str], only: set[str], real: Path | None) -> P
             count += 1
             if case:
                 made.append(case)
-    if "held_out" in halves and not only:
-        forget_others(models, made)
     if failed:
         raise SystemExit(f"could not be made: {', '.join(failed)}")
+    if not only:
+        forget_others(models, made, halves)
     path = models / "changes.json"
     names = [name for family, some in roots.items() if family != "smol" for name in some]
     path.write_text(json.dumps({"seed": held_out_seed(), "roots": str(folder), "root_names": names,

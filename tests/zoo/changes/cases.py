@@ -273,12 +273,12 @@ def make_case(planned: Planned, roots: Path, models: Path, peers: list[str]) -> 
     return case
 
 
-def forget_others(models: Path, made: list[Case]) -> None:
-    """Remove what an earlier hash had drawn for the held-out half."""
+def forget_others(models: Path, made: list[Case], halves: list[str]) -> None:
+    """Remove what an earlier table or, for the held-out half, an earlier hash had asked for."""
     kept = {case.id for case in made}
     for described in models.glob("*.case.json"):
         case = Case(**json.loads(described.read_text()))
-        if case.half == "held_out" and case.id not in kept:
+        if case.half in halves and case.id not in kept:
             for path in (Path(case.model), models / f"{case.id}.base"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             described.unlink()
