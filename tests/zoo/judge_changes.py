@@ -2,7 +2,7 @@
 """The judge of `weir diff`: every case of the zoo of modifications is asked, and the answers are held against the
 truth.
 
-usage: judge_changes.py CHANGES.json WEIR RESULT.json [TABLE.md] [--half HALF] [--sweep N] [--wrong FILE]
+usage: judge_changes.py CHANGES.json WEIR RESULT.json [TABLE.md] [--half HALF] [--most N] [--sweep N] [--wrong FILE]
 
 What counts as right is said in changes/answers.py. What was said of each case alone goes to RESULT.cases.json.
 Intervals are Wilson's, of 95%.
@@ -15,7 +15,7 @@ import hashlib
 import json
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,18 @@ def summarise(judged: list[Found]) -> Found:
     }
 
 
+def some_of_each(cases: list[Found], most: int) -> list[Found]:
+    """That many of a kind, or an eighth of it where it has many."""
+    sizes = Counter(case["kind"] for case in cases)
+    seen: Counter[str] = Counter()
+    chosen = []
+    for case in sorted(cases, key=lambda case: hashlib.sha256(case["id"].encode()).hexdigest()):
+        seen[case["kind"]] += 1
+        if seen[case["kind"]] <= max(most, sizes[case["kind"]] // 8):
+            chosen.append(case)
+    return sorted(chosen, key=lambda case: (case["half"], case["group"], case["id"]))
+
+
 def ask(weir: Weir, cases: list[Found]) -> list[Found]:
     judged = []
     began = time.monotonic()
@@ -186,12 +198,13 @@ def main() -> None:
     parser.add_argument("table", type=Path, nargs="?")
     parser.add_argument("--half", choices=("development", "held_out"))
     parser.add_argument("--sweep", type=int, default=0, help="cheap negatives, edited and compared on the spot")
+    parser.add_argument("--most", type=int, default=10**6, help="cases of a kind, for a quick look")
     parser.add_argument("--wrong", type=Path, help="where to list the answers that are wrong")
     options = parser.parse_args()
     whole = json.loads(options.changes.read_text())
     weir = Weir(options.weir.resolve())
     cases = [case for case in whole["cases"] if options.half in (None, case["half"])]
-    judged = ask(weir, cases)
+    judged = ask(weir, some_of_each(cases, options.most))
     halves = sorted({one["half"] for one in judged})
     result: dict[str, Any] = {"seed": whole["seed"], "halves": {
         half: summarise([one for one in judged if one["half"] == half]) for half in halves}}

@@ -25,6 +25,7 @@ from typing import Any
 Found = dict[str, Any]
 ALWAYS_BESIDE = {"partial", "repackaged", "config_changed"}
 REPLAYED = 0.9999
+SECONDS_MOST = 600.0
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,12 @@ class Weir:
         kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "TMPDIR")}
         given = [word for parent in parents for word in ("--parent", parent)]
         began = time.monotonic()
-        done = subprocess.run([self.program, "diff", "--jobs", "1", "--json", base, model, *given],
-                              capture_output=True, text=True, check=False,
-                              env=kept | {"LC_ALL": "C.UTF-8", "ASAN_OPTIONS": "detect_leaks=0"})
+        try:
+            done = subprocess.run([self.program, "diff", "--jobs", "1", "--json", base, model, *given],
+                                  capture_output=True, text=True, check=False, timeout=SECONDS_MOST,
+                                  env=kept | {"LC_ALL": "C.UTF-8", "ASAN_OPTIONS": "detect_leaks=0"})
+        except subprocess.TimeoutExpired:
+            return {}, SECONDS_MOST, f"no answer within {SECONDS_MOST} s"
         seconds = time.monotonic() - began
         try:
             answer = json.loads(done.stdout)

@@ -22,7 +22,6 @@ from gguf_file import ARCHITECTURES, Encode, write_gguf
 from rows import Unavailable
 
 CAUSAL = ("llama", "qwen2", "gemma", "gpt2", "mixtral", "phi3", "qwen3", "llama-mid", "llama-wide", "smol")
-HALVES = ("llama", "llama-wide", "qwen2", "mixtral", "smol")  # stored as bfloat16
 LINEAR_FAMILIES = ("llama", "qwen2", "llama-mid", "qwen3", "smol")
 SAME = layer("identical", "repackaged")
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
