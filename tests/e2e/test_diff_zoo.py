@@ -9,18 +9,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from conftest import ROOT, WEIR, check_schema
 
 sys.path.insert(0, str(ROOT / "tests" / "zoo"))
 from changes.answers import Weir, judge_case  # noqa: E402
 
-Judged = list[dict[str, Any]]
+Found = dict[str, Any]
+Judged = list[Found]
 PROVABLE = (1, 2, 3, 5)  # groups that can be re-derived: nothing but the right answer will do
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[dict[str, Any]]:
+def cases() -> list[Found]:
     python = subprocess.run([ROOT / "tools" / "python-env", "--zoo", "--existing"], capture_output=True,
                             text=True, check=False)
     if python.returncode:
@@ -28,20 +30,20 @@ def cases() -> list[dict[str, Any]]:
     built = subprocess.run([python.stdout.strip(), ROOT / "tests" / "zoo" / "build_changes.py", "--mini"],
                            capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr[-3000:]
-    made: list[dict[str, Any]] = json.loads(Path(built.stdout.strip().splitlines()[-1]).read_text())["cases"]
+    made: list[Found] = json.loads(Path(built.stdout.strip().splitlines()[-1]).read_text())["cases"]
     return made
 
 
 @pytest.fixture(scope="module")
-def judged(cases: list[dict[str, Any]]) -> Judged:
+def answers(cases: list[Found]) -> list[tuple[Found, Found, str]]:
     program = Weir(WEIR)
-    result = []
-    for case in cases:
-        answer, seconds, error = program.diff(case["base"], case["model"], case["parents"])
-        if answer:
-            check_schema(answer)
-        result.append(judge_case(case, answer, seconds, error))
-    return result
+    asked = [(case, program.diff(case["base"], case["model"], case["parents"])) for case in cases]
+    return [(case, answer, error) for case, (answer, _, error) in asked]
+
+
+@pytest.fixture(scope="module")
+def judged(answers: list[tuple[Found, Found, str]]) -> Judged:
+    return [judge_case(case, answer, error=error) for case, answer, error in answers]
 
 
 def told(some: Judged) -> list[str]:
@@ -52,6 +54,14 @@ def test_every_case_is_answered(judged: Judged) -> None:
     assert len(judged) >= 30
     assert {one["group"] for one in judged} >= {1, 2, 3, *range(5, 18)}
     assert [(one["id"], one["error"]) for one in judged if one["failed"]] == []
+
+
+def test_every_answer_keeps_to_its_schema(answers: list[tuple[Found, Found, str]]) -> None:
+    for case, answer, _ in answers:
+        try:
+            check_schema(answer)
+        except jsonschema.ValidationError as error:
+            pytest.fail(f"{case['id']}: {error.message} at {error.json_path}")
 
 
 def test_nothing_is_called_ablated_that_is_not(judged: Judged) -> None:
