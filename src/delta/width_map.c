@@ -267,7 +267,7 @@ static weir_code alike_share(double *out, const width_place *at, const tensor_vi
     size_t seen = 0;
     for (size_t i = 0; i < count; i++) {
         const double cosine = row_cosine(theirs + i * cols, mine + i * cols, cols);
-        seen += isfinite(cosine);
+        seen += isfinite(cosine) != 0;
         alike += cosine >= THRESHOLD_ROWS_ALIKE;
     }
     *out = seen > 0 ? (double)alike / (double)seen : 1.0;
