@@ -21,6 +21,9 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
+#include "delta/ablation.h"
+#include "delta/merge.h"
+#include "delta/row_look.h"
 #include "delta/structure.h"
 
 enum { PROOF_ELEMENTS = 4096, COSINES_NEEDED = 4 };
@@ -135,7 +138,26 @@ static bool is_unmeasured(const tensor_delta *row) {
            (row->state == TENSOR_OPAQUE || (row->state == TENSOR_COMPARED && has_other));
 }
 
-static void decide_unexplained(weir_diff *diff) {
+/* Share of a row's change that its class does not account for. */
+static double rest_of(const weir_diff *diff, size_t index) {
+    const tensor_delta *row = &diff->tensors[index];
+    if (tensor_delta_is_explained(row)) {
+        return 0;
+    }
+    if (row->change == WEIR_CHANGE_MERGED) {
+        const double rest = diff->merge->rows[index].rest;
+        return isfinite(rest) ? rest : 1;
+    }
+    if (row->change == WEIR_CHANGE_ABLATED) {
+        return 1 - diff->ablation->share;
+    }
+    if (row->change == WEIR_CHANGE_LOW_RANK && !row->look) {
+        return 0; /* an adapter's own factors */
+    }
+    return row->look ? row_look_rest(row->look, row->change) : 1;
+}
+
+void diff_weigh_rest(weir_diff *diff) {
     bool is_known = true;
     double all = 0;
     double rest = 0;
@@ -146,7 +168,7 @@ static void decide_unexplained(weir_diff *diff) {
         if (row->state == TENSOR_COMPARED) {
             measured++;
             all += row->stats.sum_dd;
-            rest += row->change == WEIR_CHANGE_UNKNOWN ? row->stats.sum_dd : 0;
+            rest += rest_of(diff, i) * row->stats.sum_dd;
         }
     }
     if (measured == 0 || !is_known) {
@@ -159,6 +181,5 @@ static void decide_unexplained(weir_diff *diff) {
 weir_code diff_decide(weir_diff *diff, weir_error *err) {
     WEIR_TRY(measure_cosine(diff, err));
     decide_relation(diff);
-    decide_unexplained(diff);
     return WEIR_OK;
 }

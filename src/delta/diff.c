@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/findings.h"
+#include "delta/ablation.h"
 #include "delta/merge.h"
 #include "delta/structure.h"
 
@@ -83,6 +84,8 @@ weir_code weir_diff_run(weir_diff **out, const char *base_path, const char *mode
     WEIR_TRY(diff_files(diff, base_path, model_path, err));
     WEIR_TRY(diff_copies(diff, base_path, model_path, err));
     WEIR_TRY(diff_decide(diff, err));
+    WEIR_TRY(diff_examine(diff, options, err));
+    diff_weigh_rest(diff);
     WEIR_TRY(diff_peel(diff, err));
     if (findings_failed(diff->base_findings) || findings_failed(diff->findings)) {
         return weir_fail_nomem(err);
@@ -137,6 +140,13 @@ void weir_diff_free(weir_diff *diff) {
     for (size_t i = 0; i < diff->adapter_count; i++) {
         weir_model_free(diff->adapters[i].model);
         weir_findings_free(diff->adapters[i].findings);
+    }
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        free(diff->tensors[i].look);
+    }
+    if (diff->ablation) {
+        ablation_verdict_release(diff->ablation);
+        free(diff->ablation);
     }
     free(diff->tensors);
     free(diff->files);

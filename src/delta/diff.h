@@ -47,7 +47,7 @@ typedef struct tensor_delta {
     ptrdiff_t model_index; /**< view of the model, or VIEW_NONE */
     tensor_state state;
     const pair_map *map;      /**< NULL: same shape, same order */
-    weir_change_class change; /**< IDENTICAL, CAST, QUANTISED, LOW_RANK (adapters) or UNKNOWN */
+    weir_change_class change; /**< of the numbers, innermost; how they are stored is told apart */
     pair_stats stats;
     bool bits_equal;    /**< every stored number has the same bits on both sides */
     bool is_varied;     /**< the base's first numbers are not runs of one value, as masks are */
@@ -56,7 +56,9 @@ typedef struct tensor_delta {
     bool is_reversed;   /**< re-deriving the base from the model also reproduces every bit */
     double
         rounding_dd; /**< sum of squares that rounding to the model's dtype explains; NaN unknown */
-    uint64_t rank;   /**< adapters: rows of A; else 0 */
+    uint64_t rank;   /**< of an adapter's A, or found in the change; 0 unknown */
+    bool is_ablated; /**< a direction was projected out, whatever else was done */
+    struct row_look *look; /**< delta/row_look.h; NULL where no second look was taken */
 } tensor_delta;
 
 /** Whether the model's tensors are an adapter's, not only its folder's config. */
@@ -118,12 +120,36 @@ typedef struct diff_change {
     uint64_t tensors;    /**< how many tensors show it */
     uint64_t tensors_of; /**< out of how many that could */
     uint64_t rederived;  /**< how many of them hold the base's numbers, proved by replay */
+    uint64_t contained;  /**< QUANTISED: how many have codes near the base's numbers, no more */
     uint64_t elements;
     double rel_norm; /**< over the tensors that show it; NaN when unmeasured */
     bool roles[WEIR_ROLE_COUNT];
     const int32_t *layers; /**< sorted, distinct */
     size_t layer_count;
-    const char *detail; /**< a sentence for a person, or "" */
+    const char *detail; /**< a sentence for a person, or NULL */
+
+    /* What only some classes have; zero, NULL or NaN in others. MERGED is told from diff->merge,
+     * ABLATED from diff->ablation. */
+    const char
+        *type;       /**< QUANTISED: a type that is no dtype of its own: "nf4", "gptq"; else NULL */
+    double sparsity; /**< PRUNED: zeros of all */
+    const char *pattern; /**< PRUNED: "2:4", "magnitude" ... */
+    const int32_t *map;  /**< DEPTH, LAYERS_DUPLICATED: which layer of the base each layer of the
+                            model is, -1 for none */
+    size_t map_count;
+    uint64_t added, removed, moved; /**< VOCABULARY: rows */
+    const char *axes;            /**< PERMUTED, ROTATED, WIDTH: "units, heads"; SCALED: "row" ... */
+    bool is_function_preserving; /**< PERMUTED, ROTATED */
+    uint64_t rank;               /**< LOW_RANK: the largest; 0 unknown */
+    bool is_rank_least;          /**< LOW_RANK: what lies below rounding was not counted */
+    double alpha;           /**< LOW_RANK: scale over rank of an adapter in files; NaN unknown */
+    bool is_applied;        /**< LOW_RANK: added to the weights, not beside them */
+    bool has_row_scale;     /**< LOW_RANK: with a factor for every row, as DoRA leaves */
+    const char *band;       /**< FULL_RANK: "light", "standard", "heavy", "extreme" */
+    const int32_t *experts; /**< EXPERTS: sorted, distinct */
+    size_t expert_count;
+    bool is_router_changed; /**< EXPERTS */
+    double replay; /**< share of the numbers that a replay gave bit for bit; NaN without one */
 } diff_change;
 
 /** What became of a model that was named as a parent. */
@@ -167,7 +193,9 @@ struct weir_diff {
     diff_change *changes;
     size_t change_count;
     size_t change_capacity;
-    bool is_copy; /**< every byte beside the numbers, but the card's, is the base's */
+    const char *classes; /**< of the changes to the weights, outermost first: "cast, low_rank" */
+    weir_grade classes_grade; /**< the weakest of them */
+    bool is_copy;             /**< every byte beside the numbers, but the card's, is the base's */
     weir_relation relation;
     weir_grade grade;
     enum { DIRECTION_UNKNOWN, DIRECTION_FROM_BASE } direction;
@@ -181,6 +209,7 @@ struct weir_diff {
     diff_parent *adapters; /**< those that are adapters */
     size_t adapter_count;
     struct merge_finding *merge;       /**< delta/merge.h; NULL unless parents were named */
+    struct ablation_verdict *ablation; /**< delta/ablation.h; NULL unless it was suspected */
     char (*sha256)[DIGEST_TEXT_BYTES]; /**< of the model's files by index, "" unless hashed; NULL
                                           without --digest */
 };
@@ -205,8 +234,12 @@ weir_code diff_files(weir_diff *diff, const char *base_path, const char *model_p
 /** Find whether everything beside the numbers has the base's bytes; fills diff->is_copy. */
 weir_code diff_copies(weir_diff *diff, const char *base_path, const char *model_path,
                       weir_error *err);
-/** Decide the relation, and what share of the change is not explained. */
+/** Decide the relation. */
 weir_code diff_decide(weir_diff *diff, weir_error *err);
+/** Take the second look at what is unexplained, and give each row its inner class. */
+weir_code diff_examine(weir_diff *diff, const weir_diff_options *options, weir_error *err);
+/** Fill diff->unexplained, once every row has its class. */
+void diff_weigh_rest(weir_diff *diff);
 /** Peel the onion: fills diff->changes, outermost first. */
 weir_code diff_peel(weir_diff *diff, weir_error *err);
 

@@ -106,6 +106,13 @@ static const double THRESHOLD_MERGE_FITS = 0.95;
  * less than the best parent alone. Siblings that were trained alike explain up to .25 of what one
  * of them leaves (measured for tracing). */
 static const double THRESHOLD_MERGE_CONTRIBUTES = 0.28;
+/* A base whose numbers lie in their codes' cells as rounding leaves them has an excess of 1; one
+ * that was read from the codes has 0, and then nothing says which came first. */
+static const double THRESHOLD_CODED_EXCESS = 0.5;
+
+/* A matrix is called ablated, and not by what else was done to it, when the projection explains
+ * more than half of its change. */
+static const double THRESHOLD_ABLATED_MOSTLY = 0.5;
 
 /* Low rank. A matrix of low rank explains a change when what it leaves outside the numbers' boxes
  * is at most this part of what rounding itself would be. Adapters trained on SmolLM2 and stored in

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "delta/file_delta.h"
+#include "delta/row_look.h"
 #include "delta/template_delta.h"
 #include "evidence/merge_json.h"
 #include "evidence/result_json.h"
@@ -26,45 +27,6 @@ static double share(uint64_t part, uint64_t whole) {
     return whole ? (double)part / (double)whole : (double)NAN;
 }
 
-static void write_roles(json_writer *json, const diff_change *found) {
-    json_key(json, "modules");
-    json_array_begin(json);
-    for (size_t i = 0; i < WEIR_ROLE_COUNT; i++) {
-        if (found->roles[i]) {
-            json_string(json, weir_role_name((weir_role)i));
-        }
-    }
-    json_array_end(json);
-    json_key(json, "layers");
-    json_array_begin(json);
-    for (size_t i = 0; i < found->layer_count; i++) {
-        json_int(json, found->layers[i]);
-    }
-    json_array_end(json);
-}
-
-static void write_change(json_writer *json, const diff_change *found) {
-    json_object_begin(json);
-    json_member_string(json, "class", weir_change_class_name(found->change));
-    json_member_string(json, "grade", weir_grade_name(found->grade));
-    if (found->change == WEIR_CHANGE_CAST || found->change == WEIR_CHANGE_QUANTISED) {
-        json_member_string(json, "from", weir_dtype_name(found->from));
-        json_member_string(json, found->change == WEIR_CHANGE_CAST ? "to" : "type",
-                           weir_dtype_name(found->to));
-    }
-    if (found->tensors > 0) {
-        json_member_uint(json, "tensors", found->tensors);
-        json_member_uint(json, "tensors_of", found->tensors_of);
-        json_member_uint(json, "elements", found->elements);
-        json_member_double(json, "rel_norm", found->rel_norm);
-        write_roles(json, found);
-    }
-    if (found->detail && found->detail[0]) {
-        json_member_string(json, "detail", found->detail);
-    }
-    json_object_end(json);
-}
-
 static void write_dtype(json_writer *json, const char *key, const weir_model *model,
                         ptrdiff_t index) {
     json_member_string(
@@ -86,6 +48,26 @@ static void write_statistics(json_writer *json, const tensor_delta *row) {
     json_member_uint(json, "inf", stats->inf_b);
     json_member_uint(json, "base_nan", stats->nan_a);
     json_member_uint(json, "base_inf", stats->inf_a);
+}
+
+/* What the second look found, over the norm of the base: spectra, never directions. */
+static void write_look(json_writer *json, const row_look *look) {
+    if (look->is_contained) {
+        json_member_double(json, "codes_equal", look->codes.explained_share);
+        json_member_double(json, "hidden_most", look->codes.hidden_most);
+    }
+    if (!look->is_measured || !(look->base_norm > 0)) {
+        return;
+    }
+    const low_rank_fit *fit = &look->low_rank;
+    json_member_bool(json, "rank_is_least", fit->is_lower_bound);
+    json_member_double(json, "noise_edge", fit->edge / look->base_norm);
+    json_key(json, "spectrum");
+    json_array_begin(json);
+    for (size_t i = 0; i < fit->value_count; i++) {
+        json_double(json, fit->values[i] / look->base_norm);
+    }
+    json_array_end(json);
 }
 
 static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_delta *row) {
@@ -117,6 +99,9 @@ static void write_tensor(json_writer *json, const weir_diff *diff, const tensor_
     } else {
         json_member_double(json, "rel_norm", (double)NAN);
         json_member_double(json, "unchanged", (double)NAN);
+    }
+    if (row->look) {
+        write_look(json, row->look);
     }
     json_object_end(json);
 }
@@ -195,7 +180,7 @@ void diff_write_json(json_writer *json, const weir_diff *diff) {
     json_key(json, "changes");
     json_array_begin(json);
     for (size_t i = 0; i < diff->change_count; i++) {
-        write_change(json, &diff->changes[i]);
+        change_write_json(json, diff, &diff->changes[i]);
     }
     json_array_end(json);
     json_member_double(json, "unexplained", diff->unexplained);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "delta/ablation.h"
 #include "delta/diff.h"
 #include "evidence/inspection.h"
 #include "evidence/result_json.h"
@@ -99,6 +100,33 @@ static bool has_file_delta(const weir_diff *diff, weir_change_class change) {
     return false;
 }
 
+static bool has_file_kind(const weir_diff *diff, file_kind kind) {
+    for (size_t i = 0; i < diff->file_count; i++) {
+        if (diff->files[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was done to the weights. That nothing was projected out is known only where it was looked
+ * for; that a component is gone, only where it is. */
+static void gather_changes(fact_table *out, const weir_diff *diff) {
+    static const char source[] = "comparison with the base";
+    if (diff->classes && diff->classes[0]) {
+        set_text(&out->items[FACT_WEIGHTS_CHANGES], diff->classes_grade, diff->classes, source);
+    }
+    const ablation_verdict *verdict = diff->ablation;
+    if (verdict && verdict->answer != ABLATION_CANNOT_DECIDE) {
+        set_truth(&out->items[FACT_WEIGHTS_ABLATED], WEIR_GRADE_STRONG,
+                  verdict->answer == ABLATION_YES, source);
+    }
+    if (has_file_kind(diff, FILE_KIND_SAFETY_COMPONENT) ||
+        has_file_kind(diff, FILE_KIND_WATERMARK_COMPONENT)) {
+        set_truth(&out->items[FACT_SAFETY_COMPONENT], WEIR_GRADE_STRONG, true, source);
+    }
+}
+
 static void gather_norms(fact_table *out, const weir_diff *diff) {
     double sum_dd = 0;
     double sum_aa = 0;
@@ -130,6 +158,7 @@ static void gather_diff(fact_table *out, const weir_diff *diff) {
     }
     set_number(&out->items[FACT_WEIGHTS_UNEXPLAINED], WEIR_GRADE_PROVED, diff->unexplained, source);
     gather_norms(out, diff);
+    gather_changes(out, diff);
     const checkpoint *base = model_checkpoint(diff->base);
     const checkpoint *model = model_checkpoint(diff->model);
     if (base->template_count > 0 && model->template_count > 0) {

@@ -43,7 +43,13 @@
     X(WEIGHTS_REL_NORM, "weights.rel_norm", NUMBER, "ratio", "diff",                               \
       "Frobenius norm of the change over that of the base, all compared tensors")                  \
     X(WEIGHTS_UNEXPLAINED, "weights.unexplained", NUMBER, "share", "diff",                         \
-      "share of the squared norm of the change that no replay explains")                           \
+      "share of the squared norm of the change that no named change accounts for")                 \
+    X(WEIGHTS_CHANGES, "weights.changes", TEXT, "", "diff",                                        \
+      "classes of the changes to the weights, outermost first")                                    \
+    X(WEIGHTS_ABLATED, "weights.ablated", BOOL, "", "diff",                                        \
+      "whether a direction was projected out of what writes to the residual stream")               \
+    X(SAFETY_COMPONENT, "safety.component_changed", BOOL, "", "diff",                              \
+      "whether a safety checker, guard or watermark of the base is gone or emptied")               \
     X(TEMPLATE_CHANGED, "template.changed", BOOL, "", "diff",                                      \
       "whether a chat template differs from the base's")                                           \
     X(TOKENIZER_CHANGED, "tokenizer.changed", BOOL, "", "diff",                                    \

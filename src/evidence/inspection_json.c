@@ -17,6 +17,11 @@ void json_member_double(json_writer *json, const char *key, double value) {
     json_double(json, value);
 }
 
+void json_member_bool(json_writer *json, const char *key, bool value) {
+    json_key(json, key);
+    json_bool(json, value);
+}
+
 static const char *text_or_null(const char *text) {
     return text[0] ? text : NULL;
 }

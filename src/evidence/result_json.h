@@ -16,6 +16,10 @@ void inspection_write_json(json_writer *json, const weir_inspection *inspection)
 void diff_write_json(json_writer *json, const weir_diff *diff);
 void trace_write_json(json_writer *json, const weir_trace *trace);
 
+/** One layer of the onion, an object of its own. */
+struct diff_change;
+void change_write_json(json_writer *json, const weir_diff *diff, const struct diff_change *found);
+
 /* Pieces of it that a bundle has too. */
 extern const char trace_exact_null[];
 const char *trace_direction_name(trace_direction direction);
@@ -31,5 +35,6 @@ void fingerprint_write_json(json_writer *json, const fingerprint *sketch);
 void json_member_string(json_writer *json, const char *key, const char *value);
 void json_member_uint(json_writer *json, const char *key, uint64_t value);
 void json_member_double(json_writer *json, const char *key, double value);
+void json_member_bool(json_writer *json, const char *key, bool value);
 
 #endif

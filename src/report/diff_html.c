@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "delta/row_look.h"
 #include "report/diff_words.h"
 #include "report/heat_grid.h"
 #include "report/html.h"
@@ -29,7 +30,7 @@ static void write_changes(const paint *out, const weir_diff *diff) {
                 out->stream);
     for (size_t i = 0; i < diff->change_count; i++) {
         WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
-        describe_change(&line, &diff->changes[i]);
+        describe_change(&line, diff, &diff->changes[i]);
         (void)fprintf(out->stream,
                       "<li><span class=\"class\">%zu. %s</span><span class=\"grade\">%s</span><br>",
                       i + 1, weir_change_class_name(diff->changes[i].change),
@@ -138,6 +139,71 @@ static void write_heat_map(const paint *out, const weir_diff *diff) {
         stream);
 }
 
+enum { SPARK_BARS = 32, SPARK_BAR = 7, SPARK_WIDTH = SPARK_BARS * SPARK_BAR, SPARK_HEIGHT = 70 };
+static const double spark_decades = 4; /* below the largest value */
+
+/* Height of a value on a logarithmic scale whose top is `largest`. */
+static int spark_height(double value, double largest) {
+    const double level = value > 0 ? 1 + log10(value / largest) / spark_decades : 0;
+    return (int)(SPARK_HEIGHT * (level > 0 ? fmin(level, 1) : 0));
+}
+
+static void write_spectrum(const paint *out, const weir_diff *diff, const tensor_delta *row) {
+    const low_rank_fit *fit = &row->look->low_rank;
+    const double largest = fmax(fit->values[0], isfinite(fit->edge) ? fit->edge : 0);
+    FILE *stream = out->stream;
+    (void)fprintf(stream,
+                  "<figure><svg role=\"img\" aria-label=\"Spectrum of a change\" width=\"%d\" "
+                  "height=\"%d\">",
+                  SPARK_WIDTH, SPARK_HEIGHT);
+    for (size_t i = 0; i < fit->value_count && i < SPARK_BARS; i++) {
+        const int height = spark_height(fit->values[i], largest);
+        (void)fprintf(stream, "<rect class=\"bar\" x=\"%zu\" y=\"%d\" width=\"%d\" height=\"%d\"/>",
+                      i * SPARK_BAR, SPARK_HEIGHT - height, SPARK_BAR - 1, height);
+    }
+    if (isfinite(fit->edge) && fit->edge > 0) {
+        const int edge = SPARK_HEIGHT - spark_height(fit->edge, largest);
+        (void)fprintf(stream, "<line class=\"edge\" x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>",
+                      SPARK_WIDTH, edge, edge);
+    }
+    (void)fputs("</svg><figcaption><code>", stream);
+    html_name(stream, tensor_delta_shown(diff, row)->name);
+    (void)fprintf(stream, "</code>: %s", weir_change_class_name(row->change));
+    if (row->rank > 0) {
+        (void)fprintf(stream, ", rank %" PRIu64, row->rank);
+    }
+    (void)fputs("</figcaption></figure>\n", stream);
+}
+
+/* One spectrum a role: of its most changed matrix. */
+static void write_spectra(const paint *out, const weir_diff *diff) {
+    WEIR_CLEANUP(free) size_t *order = NULL;
+    const size_t count = diff_most_changed(&order, diff, /* all= */ false);
+    bool is_shown[WEIR_ROLE_COUNT] = {false};
+    bool has_any = false;
+    for (size_t i = 0; i < count; i++) {
+        const tensor_delta *row = &diff->tensors[order[i]];
+        const weir_role role = tensor_delta_shown(diff, row)->role;
+        if (is_shown[role] || !row->look || !row->look->is_measured ||
+            row->look->low_rank.value_count == 0) {
+            continue;
+        }
+        if (!has_any) {
+            (void)fputs("<h2>Spectra of the change</h2>\n<div class=\"sparks\">\n", out->stream);
+        }
+        is_shown[role] = true;
+        has_any = true;
+        write_spectrum(out, diff, row);
+    }
+    if (has_any) {
+        (void)fputs("</div>\n<p class=\"dim\">The largest singular values of the change of the "
+                    "most changed matrix of each role, on a logarithmic scale of four decades. Few "
+                    "tall ones and nothing above the dashed line, where rounding ends: an adapter. "
+                    "A long slope: training.</p>\n",
+                    out->stream);
+    }
+}
+
 static void write_files(const paint *out, const weir_diff *diff) {
     if (diff->file_count == 0) {
         return;
@@ -208,6 +274,7 @@ void diff_write_html(const paint *out, const weir_diff *diff) {
     write_verdict(out, diff);
     write_changes(out, diff);
     write_heat_map(out, diff);
+    write_spectra(out, diff);
     write_files(out, diff);
     write_tensors(out, diff);
     write_reading(out);

@@ -17,7 +17,7 @@ void print_changes(const paint *out, const weir_diff *diff) {
     for (size_t i = 0; i < diff->change_count; i++) {
         WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
         text_buffer_format(&line, "%zu. ", i + 1);
-        describe_change(&line, &diff->changes[i]);
+        describe_change(&line, diff, &diff->changes[i]);
         text_buffer_format(&line, " [%s]", weir_grade_name(diff->changes[i].grade));
         paint_gathered_field(out, i == 0 ? "changes" : "", &line);
     }

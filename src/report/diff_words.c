@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "delta/onion.h"
 #include "delta/template_delta.h"
 #include "report/tables.h"
 
@@ -28,28 +29,30 @@ static const char *relation_words(const weir_diff *diff) {
     return "";
 }
 
-/* "recoded", for the sentence: what happened to the numbers that the base explains. */
-static void describe_recoding(text_buffer *text, const weir_diff *diff) {
+/* The history: the onion from its core outwards, then what lies beside the weights. */
+static void describe_history(text_buffer *text, const weir_diff *diff) {
     const char *separator = ": ";
-    for (size_t i = 0; i < diff->change_count; i++) {
+    for (size_t i = diff->change_count; i-- > 0;) {
         const diff_change *found = &diff->changes[i];
-        if (found->change == WEIR_CHANGE_QUANTISED || found->change == WEIR_CHANGE_CAST) {
-            text_buffer_format(text, "%s%" PRIu64 " %s stored as %s", separator, found->tensors,
-                               found->tensors == 1 ? "tensor is" : "tensors are",
-                               weir_dtype_name(found->to));
-            separator = ", ";
+        if (onion_is_beside_weights(found->change) || found->change == WEIR_CHANGE_PARTIAL ||
+            found->change == WEIR_CHANGE_IDENTICAL) {
+            continue;
         }
+        text_buffer_format(text, "%s", separator);
+        name_change(text, diff, found);
+        if (isfinite(found->replay)) {
+            text_buffer_format(text, " (%s: %.4g%% of the numbers)", weir_grade_name(found->grade),
+                               floor(found->replay * 1e4) / 1e2);
+        } else if (found->change != WEIR_CHANGE_UNKNOWN) {
+            text_buffer_format(text, " (%s)", weir_grade_name(found->grade));
+        }
+        separator = ", then ";
     }
     for (size_t i = 0; i < diff->change_count; i++) {
-        const diff_change *found = &diff->changes[i];
-        if (found->change == WEIR_CHANGE_UNKNOWN && isfinite(found->rel_norm)) {
-            char ratio[32];
-            text_buffer_format(text,
-                               "%s%" PRIu64 " of %" PRIu64
-                               " tensors hold other numbers than the base's (relative change %s)",
-                               separator, found->tensors, found->tensors_of,
-                               format_ratio(ratio, sizeof ratio, found->rel_norm));
-            separator = ", ";
+        if (onion_is_beside_weights(diff->changes[i].change)) {
+            text_buffer_format(text, "%s", *separator == ':' ? ": " : "; ");
+            name_change(text, diff, &diff->changes[i]);
+            separator = "; ";
         }
     }
 }
@@ -63,89 +66,8 @@ void describe_diff(text_buffer *text, const weir_diff *diff) {
                            relation_words(diff), weir_model_name(diff->base),
                            weir_grade_name(diff->grade));
     }
-    describe_recoding(text, diff);
+    describe_history(text, diff);
     text_buffer_format(text, ".");
-}
-
-static void describe_roles(text_buffer *text, const diff_change *found) {
-    char layers[128];
-    const char *separator = "in ";
-    for (size_t i = 0; i < WEIR_ROLE_COUNT; i++) {
-        if (found->roles[i]) {
-            text_buffer_format(text, "%s%s", separator, role_words((weir_role)i));
-            separator = ", ";
-        }
-    }
-    if (found->layer_count > 0) {
-        text_buffer_format(text, " of layers %s",
-                           format_layers(layers, sizeof layers, found->layers, found->layer_count));
-    }
-}
-
-void describe_change(text_buffer *text, const diff_change *found) {
-    char ratio[32];
-    switch (found->change) {
-    case WEIR_CHANGE_IDENTICAL:
-        text_buffer_format(text, "identical: nothing was changed");
-        break;
-    case WEIR_CHANGE_REPACKAGED:
-        text_buffer_format(text, "repackaged: %s", found->detail);
-        break;
-    case WEIR_CHANGE_CAST:
-        text_buffer_format(text,
-                           "cast from %s to %s: %" PRIu64 " of %" PRIu64
-                           " tensors are the base's numbers rounded, every one checked",
-                           weir_dtype_name(found->from), weir_dtype_name(found->to), found->tensors,
-                           found->tensors_of);
-        break;
-    case WEIR_CHANGE_QUANTISED:
-        text_buffer_format(text,
-                           "quantised from %s to %s: %" PRIu64 " of %" PRIu64
-                           " tensors are re-derived from the base, 100%% of their numbers",
-                           weir_dtype_name(found->from), weir_dtype_name(found->to), found->tensors,
-                           found->tensors_of);
-        break;
-    case WEIR_CHANGE_LOW_RANK:
-        text_buffer_format(text, "low-rank adapter on %" PRIu64 " tensors, relative change %s ",
-                           found->tensors, format_ratio(ratio, sizeof ratio, found->rel_norm));
-        describe_roles(text, found);
-        break;
-    case WEIR_CHANGE_PARTIAL:
-        text_buffer_format(text,
-                           "partial: only %" PRIu64 " of %" PRIu64 " tensors hold other numbers, ",
-                           found->tensors, found->tensors_of);
-        describe_roles(text, found);
-        text_buffer_format(text, "; the rest is the base, bit for bit or re-encoded");
-        break;
-    case WEIR_CHANGE_TEMPLATE:
-    case WEIR_CHANGE_TOKENIZER:
-    case WEIR_CHANGE_CONFIG:
-    case WEIR_CHANGE_CODE:
-        text_buffer_format(text, "%s: %s", weir_change_class_name(found->change), found->detail);
-        break;
-    case WEIR_CHANGE_PRUNED:
-    case WEIR_CHANGE_DEPTH:
-    case WEIR_CHANGE_LAYERS_DUPLICATED:
-    case WEIR_CHANGE_WIDTH:
-    case WEIR_CHANGE_VOCABULARY:
-    case WEIR_CHANGE_PERMUTED:
-    case WEIR_CHANGE_ROTATED:
-    case WEIR_CHANGE_MERGED:
-    case WEIR_CHANGE_SCALED:
-    case WEIR_CHANGE_ABLATED:
-    case WEIR_CHANGE_FULL_RANK:
-    case WEIR_CHANGE_PERTURBED:
-    case WEIR_CHANGE_EXPERTS:
-    case WEIR_CHANGE_UNKNOWN:
-        if (found->detail && found->detail[0]) {
-            text_buffer_format(text, "%s", found->detail);
-        } else {
-            text_buffer_format(
-                text, "kind of edit not decided: relative change %s over %" PRIu64 " tensors",
-                format_ratio(ratio, sizeof ratio, found->rel_norm), found->tensors);
-        }
-        break;
-    }
 }
 
 /* ": was -> is", in which only one of the two may be there. */

@@ -6,8 +6,11 @@
 #include "base/text.h"
 #include "delta/diff.h"
 
-/** One layer of the onion: "a LoRA of rank 16 on attention query, value ...". */
-void describe_change(text_buffer *text, const diff_change *found);
+/** What was done, in a few words that can follow "then": "quantised to Q8_0". */
+void name_change(text_buffer *text, const weir_diff *diff, const diff_change *found);
+
+/** One layer of the onion in a sentence: "a LoRA of rank 16 on attention query, value ...". */
+void describe_change(text_buffer *text, const weir_diff *diff, const diff_change *found);
 
 /** One difference beside the weights. */
 void describe_file(text_buffer *text, const file_delta *file);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "delta/row_look.h"
+
+#include <math.h>
+#include <stdint.h>
+
+#include "base/fail.h"
+#include "delta/ablation.h"
+#include "delta/thresholds.h"
+
+/* Codes that the base's numbers get too; the whole pair is read where the sample agrees. */
+static weir_code look_at_codes(row_look *out, const weir_diff *diff, const tensor_delta *row,
+                               weir_error *err) {
+    if (!containment_applies(diff, row)) {
+        return WEIR_OK;
+    }
+    out->is_contained = true;
+    WEIR_TRY(containment_measure(&out->codes, diff, row, LOOK_SAMPLE_ELEMENTS, err));
+    return out->codes.verdict == CONTAINMENT_NO
+               ? WEIR_OK
+               : containment_measure(&out->codes, diff, row, SIZE_MAX, err);
+}
+
+static weir_code look_at_way(row_look *out, const weir_diff *diff, const tensor_delta *row,
+                             weir_error *err) {
+    const weir_dtype dtype = model_view(diff->model, (size_t)row->model_index)->base.dtype;
+    if (dtype != WEIR_DTYPE_F32 && dtype != WEIR_DTYPE_F16 && dtype != WEIR_DTYPE_BF16) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(detour_find(&out->way, diff, row, LOOK_SAMPLE_ELEMENTS, err));
+    return out->way.kind == DETOUR_NONE ? WEIR_OK : detour_prove(&out->way, diff, row, err);
+}
+
+static bool is_settled(const row_look *look) {
+    return look->way.is_proved || (look->is_contained && look->codes.verdict >= CONTAINMENT_STRONG);
+}
+
+static weir_code look_at_change(row_look *out, const weir_diff *diff, const tensor_delta *row,
+                                look_memory *memory, weir_error *err) {
+    matrix_look *look = &memory->look;
+    const weir_code code = matrix_look_read(look, diff, row, LOOK_SAMPLE_ELEMENTS, err);
+    if (code != WEIR_OK) {
+        return code == WEIR_ERR_LIMIT ? WEIR_OK
+                                      : code; /* a row too long to hold is not looked at */
+    }
+    if (pruning_is_suspected(look)) {
+        out->is_pruned = true;
+        WEIR_TRY(pruning_measure(&out->zeros, look, diff, row, err));
+        if (out->zeros.is_survivors_proved) {
+            return WEIR_OK;
+        }
+        pruning_mask(look);
+    }
+    out->is_measured = true;
+    out->rounding = look->rounding;
+    out->base_norm = sqrt(look->base_square);
+    WEIR_TRY(low_rank_find(&out->low_rank, look, &memory->scratch, err));
+    return ablation_suspect(&out->is_suspect, look, err);
+}
+
+weir_code row_look_take(row_look *out, const weir_diff *diff, const tensor_delta *row,
+                        look_memory *memory, weir_error *err) {
+    *out = (row_look){.rounding = (double)NAN};
+    WEIR_TRY(look_at_codes(out, diff, row, err));
+    if (!is_settled(out)) {
+        WEIR_TRY(look_at_way(out, diff, row, err));
+    }
+    const bool is_matrix = tensor_delta_shown(diff, row)->rows > 1;
+    return is_matrix && !is_settled(out) ? look_at_change(out, diff, row, memory, err) : WEIR_OK;
+}
+
+void look_memory_release(look_memory *memory) {
+    matrix_look_release(&memory->look);
+    low_rank_scratch_release(&memory->scratch);
+}
+
+weir_change_class row_look_class(const row_look *look) {
+    if (look->way.is_proved) {
+        return look->way.kind == DETOUR_FLOAT ? WEIR_CHANGE_CAST : WEIR_CHANGE_QUANTISED;
+    }
+    if (look->is_contained && look->codes.verdict >= CONTAINMENT_STRONG) {
+        return WEIR_CHANGE_QUANTISED;
+    }
+    if (look->is_pruned && look->zeros.is_survivors_proved) {
+        return WEIR_CHANGE_PRUNED;
+    }
+    if (!look->is_measured) {
+        return WEIR_CHANGE_UNKNOWN;
+    }
+    switch (look->low_rank.verdict) {
+    case LOW_RANK_CLEAR:
+        return WEIR_CHANGE_LOW_RANK;
+    case LOW_RANK_FULL:
+        return look->is_noise ? WEIR_CHANGE_PERTURBED : WEIR_CHANGE_FULL_RANK;
+    case LOW_RANK_NONE:
+    case LOW_RANK_BELOW_FLOOR:
+    case LOW_RANK_UNSETTLED:
+        break;
+    }
+    return WEIR_CHANGE_UNKNOWN;
+}
+
+double row_look_rest(const row_look *look, weir_change_class change) {
+    switch ((int)change) {
+    case WEIR_CHANGE_PRUNED:
+        return look->zeros.is_survivors_proved ? 0 : 1;
+    case WEIR_CHANGE_LOW_RANK:
+        return isfinite(look->low_rank.excess) ? 0 : 1 - look->low_rank.energy;
+    default:
+        return 1;
+    }
+}
