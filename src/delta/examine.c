@@ -142,41 +142,84 @@ static weir_code examine_ablation(examination *run, weir_error *err) {
     return WEIR_OK;
 }
 
-/*
- * Small and faint tensors follow the others: where the matrices that can be told were trained in
- * full, norms and biases that moved were trained too, and a matrix whose change lies below rounding
- * is one more of them. Where all that can be told are of low rank, a faint one of the same role is
- * taken for theirs. Nothing follows a mixture. Where no matrix changed, that is all to be said.
- */
-static void follow_others(weir_diff *diff) {
-    size_t full = 0;
-    size_t low = 0;
-    size_t matrices = 0;
-    bool is_low_role[WEIR_ROLE_COUNT] = {false};
+/* What the rows that can be told are, taken together. */
+typedef struct company {
+    size_t full;     /* trained in full, and large enough to show an adapter as well */
+    size_t low;      /* of low rank */
+    size_t matrices; /* that changed */
+    uint64_t rank;   /* the largest of those of low rank */
+    bool is_low_role[WEIR_ROLE_COUNT];
+} company;
+
+static uint64_t short_side(const weir_diff *diff, const tensor_delta *row) {
+    const weir_tensor *tensor = tensor_delta_shown(diff, row);
+    return tensor->rows < tensor->cols ? tensor->rows : tensor->cols;
+}
+
+/* A matrix of full rank may be too small to show an adapter of a rank that others have. */
+static bool is_too_small(const weir_diff *diff, const tensor_delta *row, uint64_t rank) {
+    return short_side(diff, row) < 4 * rank;
+}
+
+static company find_company(const weir_diff *diff) {
+    company all = {0};
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        matrices += row->look && tensor_delta_shown(diff, row)->rows > 1;
-        full += row->look && row->change == WEIR_CHANGE_FULL_RANK;
         if (row->look && row->change == WEIR_CHANGE_LOW_RANK) {
-            low++;
-            is_low_role[tensor_delta_shown(diff, row)->role] = true;
+            all.low++;
+            all.rank = row->rank > all.rank ? row->rank : all.rank;
+            all.is_low_role[tensor_delta_shown(diff, row)->role] = true;
         }
     }
     for (size_t i = 0; i < diff->tensor_count; i++) {
+        const tensor_delta *row = &diff->tensors[i];
+        all.matrices += row->look && tensor_delta_shown(diff, row)->rows > 1;
+        all.full +=
+            row->look && row->change == WEIR_CHANGE_FULL_RANK && !is_too_small(diff, row, all.rank);
+    }
+    return all;
+}
+
+/* The class of a row that its neighbours tell, else its own. */
+static weir_change_class class_by_company(const weir_diff *diff, const tensor_delta *row,
+                                          const company *all) {
+    const weir_tensor *tensor = tensor_delta_shown(diff, row);
+    const bool is_vector = tensor->rows == 1;
+    const bool is_faint =
+        row->look->is_measured && row->look->low_rank.verdict == LOW_RANK_BELOW_FLOOR;
+    const bool is_open = row->look->is_measured && row->change == WEIR_CHANGE_UNKNOWN;
+    if (row->change == WEIR_CHANGE_FULL_RANK) {
+        const bool is_adapter =
+            all->low > 1 && all->full == 0 && is_too_small(diff, row, all->rank);
+        return is_adapter ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_FULL_RANK;
+    }
+    if (row->change != WEIR_CHANGE_UNKNOWN) {
+        return row->change;
+    }
+    if (is_vector && all->matrices == 0) {
+        return WEIR_CHANGE_PARTIAL;
+    }
+    if ((is_vector || is_open) && all->full > all->low) {
+        return WEIR_CHANGE_FULL_RANK;
+    }
+    const bool is_theirs = is_faint && all->is_low_role[tensor->role];
+    const bool is_small = is_open && all->low > 1 && is_too_small(diff, row, all->rank);
+    return all->full == 0 && (is_theirs || is_small) ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_UNKNOWN;
+}
+
+/*
+ * Small and faint tensors follow the others: where the matrices that can be told were trained in
+ * full, norms and biases that moved were trained too, and a matrix that does not tell is one more
+ * of them. Where all that can be told are of low rank, a faint one of the same role is taken for
+ * theirs, and so is one too small to show that rank. Nothing follows a mixture. Where no matrix
+ * changed, that is all to be said.
+ */
+static void follow_others(weir_diff *diff) {
+    const company all = find_company(diff);
+    for (size_t i = 0; i < diff->tensor_count; i++) {
         tensor_delta *row = &diff->tensors[i];
-        if (!row->look || row->change != WEIR_CHANGE_UNKNOWN) {
-            continue;
-        }
-        const weir_tensor *tensor = tensor_delta_shown(diff, row);
-        const bool is_faint =
-            row->look->is_measured && row->look->low_rank.verdict == LOW_RANK_BELOW_FLOOR;
-        const bool is_vector = tensor->rows == 1;
-        if ((is_vector || is_faint) && full > low) {
-            row->change = WEIR_CHANGE_FULL_RANK;
-        } else if (is_vector && matrices == 0) {
-            row->change = WEIR_CHANGE_PARTIAL;
-        } else if (is_faint && full == 0 && is_low_role[tensor->role]) {
-            row->change = WEIR_CHANGE_LOW_RANK;
+        if (row->look) {
+            row->change = class_by_company(diff, row, &all);
         }
     }
 }
@@ -188,7 +231,7 @@ static bool is_one_way(const weir_diff *diff, const tensor_delta *row) {
     if (!look || row->stats.count < NUMBERS_NEEDED || tensor_delta_shown(diff, row)->rows < 2) {
         return false;
     }
-    const bool is_pruned = look->is_pruned && look->zeros.is_survivors_proved;
+    const bool is_pruned = look->zeros.is_pruned && look->zeros.is_survivors_proved;
     const bool is_detour = look->way.is_proved && look->way.changed > 0;
     /* A base that lies on the codes' levels could have been read from them. */
     const bool is_coded = look->is_contained && look->codes.verdict == CONTAINMENT_PROVED &&

@@ -21,7 +21,8 @@ typedef struct onion_selection {
                       const struct onion_selection *select);
     weir_change_class change;
     weir_dtype from, to;
-    int way; /**< a detour_kind */
+    int way;  /**< a detour_kind */
+    int axis; /**< a scale_axis */
 } onion_selection;
 
 /** Rows of select->change. */

@@ -55,10 +55,12 @@ static bool is_stored_as(const weir_diff *diff, const tensor_delta *row, weir_ch
 
 /* Proved, where codes were re-derived from the base; else the type is all that is known. Codes of
  * an encoder that moves numbers on purpose can only be near. */
-static void weigh_codes(const weir_diff *diff, diff_change *found, const onion_selection *select) {
+static weir_code weigh_codes(weir_diff *diff, diff_change *found, const onion_selection *select,
+                             weir_error *err) {
     uint64_t equal = 0;
     uint64_t count = 0;
     uint64_t near = 0;
+    double hidden = 0;
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
         if (row->state != TENSOR_COMPARED || !has_dtypes(diff, row, select) ||
@@ -66,7 +68,10 @@ static void weigh_codes(const weir_diff *diff, diff_change *found, const onion_s
             continue;
         }
         const bool is_contained = row->look && row->look->is_contained;
-        near += is_contained && row->look->codes.verdict != CONTAINMENT_PROVED;
+        if (is_contained && row->look->codes.verdict != CONTAINMENT_PROVED) {
+            near++;
+            hidden = fmax(hidden, row->look->codes.hidden_most);
+        }
         equal += is_contained
                      ? (uint64_t)(row->look->codes.explained_share * (double)row->stats.count)
                      : row->stats.count;
@@ -76,6 +81,17 @@ static void weigh_codes(const weir_diff *diff, diff_change *found, const onion_s
     found->contained = near;
     found->grade = found->rederived > 0 ? WEIR_GRADE_PROVED : WEIR_GRADE_STRONG;
     found->replay = found->rederived > 0 ? (double)equal / (double)count : (double)NAN;
+    if (near == 0 || !isfinite(hidden)) {
+        return WEIR_OK;
+    }
+    char detail[160];
+    char *kept;
+    (void)snprintf(detail, sizeof detail,
+                   "A change of up to %.2g%% of those weights could hide inside the steps",
+                   hidden * 100);
+    kept = arena_copy_text(&diff->memory, detail, strlen(detail));
+    found->detail = kept;
+    return kept ? WEIR_OK : weir_fail_nomem(err);
 }
 
 /*
@@ -101,7 +117,7 @@ static weir_code add_stored(weir_diff *diff, weir_change_class class, weir_error
         found.from = from;
         found.to = to;
         WEIR_TRY(onion_gather(diff, &found, &select, err));
-        weigh_codes(diff, &found, &select);
+        WEIR_TRY(weigh_codes(diff, &found, &select, err));
         WEIR_TRY(onion_add(diff, &found, err));
     }
     return WEIR_OK;

@@ -17,7 +17,7 @@ static bool has_zeros(const weir_diff *diff, const tensor_delta *row,
                       const onion_selection *select) {
     (void)diff;
     (void)select;
-    return row->look && row->look->is_pruned;
+    return row->look && row->look->zeros.is_pruned;
 }
 
 /* A short name for programs; pruning_format has the words. */
@@ -152,23 +152,60 @@ static weir_code add_low_rank(weir_diff *diff, weir_error *err) {
     return onion_add(diff, &found, err);
 }
 
-/* The size bands are modeldelta's [1], from pairs of base and instruct models.
- * [1] modeldelta 0.4.4, its README. */
-static const char *band_of(double rel_norm) {
-    if (!isfinite(rel_norm)) {
-        return NULL;
+static const char *axis_name(scale_axis axis) {
+    switch (axis) {
+    case SCALE_ALL:
+        return "all";
+    case SCALE_ROW:
+        return "row";
+    case SCALE_COLUMN:
+        return "column";
+    case SCALE_NONE:
+        break;
     }
-    return rel_norm < 0.015  ? "light"
-           : rel_norm < 0.05 ? "standard"
-           : rel_norm < 0.12 ? "heavy"
-                             : "extreme";
+    return NULL;
+}
+
+/* One layer for each axis. */
+static bool has_axis(const weir_diff *diff, const tensor_delta *row,
+                     const onion_selection *select) {
+    (void)diff;
+    return row->look && row->change == WEIR_CHANGE_SCALED &&
+           (int)row->look->scale.axis == select->axis;
+}
+
+static weir_code add_scaled(weir_diff *diff, weir_error *err) {
+    for (scale_axis axis = SCALE_ALL; axis <= SCALE_COLUMN; axis++) {
+        diff_change found = onion_change(WEIR_CHANGE_SCALED, WEIR_GRADE_STRONG);
+        const onion_selection select = {.is_wanted = has_axis, .axis = (int)axis};
+        WEIR_TRY(onion_gather(diff, &found, &select, err));
+        found.axes = axis_name(axis);
+        if (found.tensors > 0) {
+            WEIR_TRY(onion_add(diff, &found, err));
+        }
+    }
+    return WEIR_OK;
+}
+
+static const char *band_name(double rel_norm) {
+    switch (change_band_of(rel_norm)) {
+    case CHANGE_BAND_LIGHT:
+        return "light";
+    case CHANGE_BAND_STANDARD:
+        return "standard";
+    case CHANGE_BAND_HEAVY:
+        return "heavy";
+    case CHANGE_BAND_EXTREME:
+        break;
+    }
+    return "extreme";
 }
 
 static weir_code add_full_rank(weir_diff *diff, weir_error *err) {
     diff_change found = onion_change(WEIR_CHANGE_FULL_RANK, WEIR_GRADE_STRONG);
     const onion_selection select = {.is_wanted = onion_has_class, .change = WEIR_CHANGE_FULL_RANK};
     WEIR_TRY(onion_gather(diff, &found, &select, err));
-    found.band = band_of(found.rel_norm);
+    found.band = isfinite(found.rel_norm) ? band_name(found.rel_norm) : NULL;
     return found.tensors > 0 ? onion_add(diff, &found, err) : WEIR_OK;
 }
 
@@ -229,6 +266,7 @@ weir_code onion_add_weights(weir_diff *diff, weir_error *err) {
     WEIR_TRY(add_low_rank(diff, err));
     WEIR_TRY(add_full_rank(diff, err));
     WEIR_TRY(add_ablated(diff, err));
+    WEIR_TRY(add_scaled(diff, err));
     WEIR_TRY(onion_add_class(diff, onion_change(WEIR_CHANGE_PERTURBED, WEIR_GRADE_STRONG), err));
     WEIR_TRY(add_partial(diff, err));
     return add_unknown(diff, err);

@@ -32,7 +32,7 @@ static weir_code look_at_way(row_look *out, const weir_diff *diff, const tensor_
 }
 
 static bool is_settled(const row_look *look) {
-    return look->way.is_proved || (look->is_contained && look->codes.verdict >= CONTAINMENT_STRONG);
+    return look->way.is_proved || (look->is_contained && look->codes.verdict != CONTAINMENT_NO);
 }
 
 static weir_code look_at_change(row_look *out, const weir_diff *diff, const tensor_delta *row,
@@ -43,18 +43,29 @@ static weir_code look_at_change(row_look *out, const weir_diff *diff, const tens
         return code == WEIR_ERR_LIMIT ? WEIR_OK
                                       : code; /* a row too long to hold is not looked at */
     }
+    if (out->way.kind != DETOUR_NONE) {
+        WEIR_TRY(detour_take_off(look, &out->way, look->dtype, err));
+    }
     if (pruning_is_suspected(look)) {
-        out->is_pruned = true;
         WEIR_TRY(pruning_measure(&out->zeros, look, diff, row, err));
         if (out->zeros.is_survivors_proved) {
             return WEIR_OK;
         }
-        pruning_mask(look);
+        if (out->zeros.is_pruned) {
+            pruning_mask(look);
+        }
     }
     out->is_measured = true;
     out->rounding = look->rounding;
     out->base_norm = sqrt(look->base_square);
+    WEIR_TRY(scale_fit_find(&out->scale, look, err));
+    if (out->scale.axis != SCALE_NONE) {
+        return WEIR_OK;
+    }
     WEIR_TRY(low_rank_find(&out->low_rank, look, &memory->scratch, err));
+    if (out->low_rank.verdict == LOW_RANK_FULL) {
+        WEIR_TRY(noise_test_run(&out->noise, look, err));
+    }
     return ablation_suspect(&out->is_suspect, look, err);
 }
 
@@ -78,20 +89,23 @@ weir_change_class row_look_class(const row_look *look) {
     if (look->way.is_proved) {
         return look->way.kind == DETOUR_FLOAT ? WEIR_CHANGE_CAST : WEIR_CHANGE_QUANTISED;
     }
-    if (look->is_contained && look->codes.verdict >= CONTAINMENT_STRONG) {
+    if (look->is_contained && look->codes.verdict != CONTAINMENT_NO) {
         return WEIR_CHANGE_QUANTISED;
     }
-    if (look->is_pruned && look->zeros.is_survivors_proved) {
+    if (look->zeros.is_pruned && look->zeros.is_survivors_proved) {
         return WEIR_CHANGE_PRUNED;
     }
     if (!look->is_measured) {
         return WEIR_CHANGE_UNKNOWN;
     }
+    if (look->scale.axis != SCALE_NONE) {
+        return WEIR_CHANGE_SCALED;
+    }
     switch (look->low_rank.verdict) {
     case LOW_RANK_CLEAR:
         return WEIR_CHANGE_LOW_RANK;
     case LOW_RANK_FULL:
-        return look->is_noise ? WEIR_CHANGE_PERTURBED : WEIR_CHANGE_FULL_RANK;
+        return look->noise.is_noise ? WEIR_CHANGE_PERTURBED : WEIR_CHANGE_FULL_RANK;
     case LOW_RANK_NONE:
     case LOW_RANK_BELOW_FLOOR:
     case LOW_RANK_UNSETTLED:
@@ -104,6 +118,8 @@ double row_look_rest(const row_look *look, weir_change_class change) {
     switch ((int)change) {
     case WEIR_CHANGE_PRUNED:
         return look->zeros.is_survivors_proved ? 0 : 1;
+    case WEIR_CHANGE_SCALED:
+        return isfinite(look->scale.excess) ? 0 : look->scale.left;
     case WEIR_CHANGE_LOW_RANK:
         return isfinite(look->low_rank.excess) ? 0 : 1 - look->low_rank.energy;
     default:

@@ -10,20 +10,22 @@
 #include "delta/detour.h"
 #include "delta/low_rank.h"
 #include "delta/matrix_look.h"
+#include "delta/noise_test.h"
 #include "delta/pruning.h"
+#include "delta/scale_fit.h"
 
 /** Of one row of diff->tensors; malloc'ed, owned by the diff. */
 typedef struct row_look {
     bool is_contained; /**< the model has codes, and the base's numbers were held against them */
     containment codes;
-    detour way;     /**< .kind is DETOUR_NONE when there was none */
-    bool is_pruned; /**< numbers were set to zero */
-    pruning zeros;
+    detour way;       /**< .kind is DETOUR_NONE when there was none */
+    pruning zeros;    /**< .is_pruned says whether numbers were set to zero */
     bool is_measured; /**< the change itself was looked at; the rest is zero otherwise */
     double rounding;  /**< mean square of the rounding of one number of the change, NaN unknown */
     double base_norm; /**< of the base's numbers that were looked at */
+    scale_fit scale;
     low_rank_fit low_rank;
-    bool is_noise;   /**< no structure at all */
+    noise_test noise;
     bool is_suspect; /**< of ablation */
 } row_look;
 

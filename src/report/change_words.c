@@ -308,7 +308,8 @@ void describe_change(text_buffer *text, const weir_diff *diff, const diff_change
         text_buffer_format(text, "; the rest is the base, bit for bit or re-encoded");
         break;
     case WEIR_CHANGE_FULL_RANK:
-        text_buffer_format(text, "trained: %s change of full rank", found->band);
+        text_buffer_format(text, "trained: %s change of full rank",
+                           found->band ? found->band : "a");
         describe_roles(text, found);
         describe_layers(text, found);
         describe_size(text, found);
