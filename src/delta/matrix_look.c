@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/fail.h"
@@ -10,7 +11,10 @@
 #include "delta/rounding.h"
 #include "kernel/convert.h"
 
-enum { ROWS_AT_ONCE_ELEMENTS = 1 << 16 };
+enum {
+    ROWS_AT_ONCE_ELEMENTS = 1 << 16,
+    THIN_RUN = 32, /* columns that stay together: a block of the ggml types */
+};
 
 /* As many rows as fit, and how far apart they stand. */
 static weir_code plan_rows(matrix_look *out, uint64_t rows, uint64_t cols, size_t elements_most,
@@ -130,6 +134,51 @@ weir_code matrix_look_read(matrix_look *out, const weir_diff *diff, const tensor
     subtract_base(out);
     find_rounding(out, base, model);
     return find_coded_rounding(out, model, err);
+}
+
+/* The run of columns that stands at place `index` of `chosen` evenly spaced ones. */
+static size_t run_begin(size_t index, size_t chosen, size_t runs) {
+    return index * runs / chosen * THIN_RUN;
+}
+
+weir_code matrix_look_thin(matrix_look *out, const matrix_look *look, size_t rows_most,
+                           size_t cols_most, weir_error *err) {
+    const size_t runs = look->cols / THIN_RUN;
+    const size_t wanted = cols_most / THIN_RUN;
+    const bool is_narrow = look->cols <= cols_most || runs <= wanted || wanted == 0;
+    const size_t step = (look->rows + rows_most - 1) / rows_most;
+    float *const base = out->base;
+    float *const change = out->change;
+    const size_t capacity = out->capacity;
+    *out = *look;
+    out->base = base;
+    out->change = change;
+    out->capacity = capacity;
+    out->rows = (look->rows + step - 1) / step;
+    out->row_step = look->row_step * step;
+    out->cols = is_narrow ? look->cols : wanted * THIN_RUN;
+    WEIR_TRY(make_room(out, err));
+    out->base_square = 0;
+    out->change_square = 0;
+    for (size_t i = 0; i < out->rows; i++) {
+        const size_t from = i * step * look->cols;
+        const size_t to = i * out->cols;
+        if (is_narrow) {
+            memcpy(out->base + to, look->base + from, out->cols * sizeof *out->base);
+            memcpy(out->change + to, look->change + from, out->cols * sizeof *out->change);
+        }
+        for (size_t run = 0; !is_narrow && run < wanted; run++) {
+            const size_t at = from + run_begin(run, wanted, runs);
+            const size_t bytes = THIN_RUN * sizeof(float);
+            memcpy(out->base + to + run * THIN_RUN, look->base + at, bytes);
+            memcpy(out->change + to + run * THIN_RUN, look->change + at, bytes);
+        }
+        for (size_t j = to; j < to + out->cols; j++) {
+            out->base_square += (double)out->base[j] * (double)out->base[j];
+            out->change_square += (double)out->change[j] * (double)out->change[j];
+        }
+    }
+    return WEIR_OK;
 }
 
 bool matrix_look_is_whole(const matrix_look *look) {

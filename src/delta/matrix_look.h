@@ -53,6 +53,17 @@ typedef struct matrix_look {
 weir_code matrix_look_read(matrix_look *out, const weir_diff *diff, const tensor_delta *row,
                            size_t elements_most, weir_error *err);
 
+/**
+ * A smaller look of the same pair: at most `rows_most` of the rows at hand and `cols_most` of the
+ * columns, both evenly spaced, columns in runs of 32 so that blocks stay whole. A change of low
+ * rank keeps its rank, one of full rank does too; only the ratio to rounding falls.
+ *
+ * @param[out] out  zero-initialised, or one that was read before: its memory is used again
+ * @return WEIR_OK; WEIR_ERR_NOMEM
+ */
+weir_code matrix_look_thin(matrix_look *out, const matrix_look *look, size_t rows_most,
+                           size_t cols_most, weir_error *err);
+
 /** Whether every row of the pair is at hand. */
 bool matrix_look_is_whole(const matrix_look *look);
 

@@ -309,7 +309,9 @@ bool pruning_is_suspected(const matrix_look *look) {
         from_far += survey_is_gone(model, step) && fabsf(base) > 2 * step;
         from_near += is_zero(model) && fabsf(base) > step;
     }
-    return count > 0 && ((double)from_far >= THRESHOLD_ZEROS_SUSPECTED * (double)count ||
+    /* Float numbers do not become zero by chance; near a level that is zero any change can. */
+    const double suspected = step > 0 ? THRESHOLD_ZEROS_PRUNED : THRESHOLD_ZEROS_SUSPECTED;
+    return count > 0 && ((double)from_far >= suspected * (double)count ||
                          (double)from_near >= THRESHOLD_ZEROS_PRUNED * (double)count);
 }
 

@@ -8,6 +8,8 @@
 #include "delta/ablation.h"
 #include "delta/thresholds.h"
 
+enum { THIN_SIDE = 512 };
+
 /* Codes that the base's numbers get too; the whole pair is read where the sample agrees. */
 static weir_code look_at_codes(row_look *out, const weir_diff *diff, const tensor_delta *row,
                                weir_error *err) {
@@ -35,6 +37,22 @@ static bool is_settled(const row_look *look) {
     return look->way.is_proved || (look->is_contained && look->codes.verdict != CONTAINMENT_NO);
 }
 
+/* Of one matrix: was it multiplied, is it of low rank, is it noise? */
+static weir_code test_change(row_look *out, const matrix_look *look, low_rank_scratch *scratch,
+                             weir_error *err) {
+    out->is_measured = true;
+    out->rounding = look->rounding;
+    out->base_norm = sqrt(look->base_square);
+    WEIR_TRY(scale_fit_find(&out->scale, look, err));
+    if (out->scale.axis != SCALE_NONE) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(low_rank_find(&out->low_rank, look, scratch, err));
+    return out->low_rank.verdict == LOW_RANK_FULL ? noise_test_run(&out->noise, look, err)
+                                                  : WEIR_OK;
+}
+
+/* A part of the matrix settles most; where it leaves the rank open, all rows at hand are tested. */
 static weir_code look_at_change(row_look *out, const weir_diff *diff, const tensor_delta *row,
                                 look_memory *memory, weir_error *err) {
     matrix_look *look = &memory->look;
@@ -55,18 +73,15 @@ static weir_code look_at_change(row_look *out, const weir_diff *diff, const tens
             pruning_mask(look);
         }
     }
-    out->is_measured = true;
-    out->rounding = look->rounding;
-    out->base_norm = sqrt(look->base_square);
-    WEIR_TRY(scale_fit_find(&out->scale, look, err));
-    if (out->scale.axis != SCALE_NONE) {
-        return WEIR_OK;
-    }
-    WEIR_TRY(low_rank_find(&out->low_rank, look, &memory->scratch, err));
-    if (out->low_rank.verdict == LOW_RANK_FULL) {
-        WEIR_TRY(noise_test_run(&out->noise, look, err));
-    }
-    return ablation_suspect(&out->is_suspect, look, err);
+    WEIR_TRY(ablation_suspect(&out->is_suspect, look, err));
+    WEIR_TRY(matrix_look_thin(&memory->thin, look, THIN_SIDE, THIN_SIDE, err));
+    WEIR_TRY(test_change(out, &memory->thin, &memory->scratch, err));
+    const low_rank_verdict verdict = out->low_rank.verdict;
+    const bool is_open = verdict == LOW_RANK_UNSETTLED || verdict == LOW_RANK_BELOW_FLOOR;
+    const bool is_thinner = memory->thin.rows < look->rows || memory->thin.cols < look->cols;
+    return out->scale.axis == SCALE_NONE && is_open && is_thinner
+               ? test_change(out, look, &memory->scratch, err)
+               : WEIR_OK;
 }
 
 weir_code row_look_take(row_look *out, const weir_diff *diff, const tensor_delta *row,
@@ -82,6 +97,7 @@ weir_code row_look_take(row_look *out, const weir_diff *diff, const tensor_delta
 
 void look_memory_release(look_memory *memory) {
     matrix_look_release(&memory->look);
+    matrix_look_release(&memory->thin);
     low_rank_scratch_release(&memory->scratch);
 }
 

@@ -32,6 +32,7 @@ typedef struct row_look {
 /** Memory of one thread, used again from row to row. Zero-initialise; release when done. */
 typedef struct look_memory {
     matrix_look look;
+    matrix_look thin;
     low_rank_scratch scratch;
 } look_memory;
 
