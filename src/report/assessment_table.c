@@ -48,10 +48,11 @@ static void print_origin(const paint *out, const weir_assessment *assessment) {
     } else if (!diff) {
         text_buffer_format(&line, "the weights were not compared with any");
     } else if (diff->direction == DIRECTION_FROM_BASE) {
-        text_buffer_format(&line,
-                           "the weights say %s: numbers were re-derived from it bit for bit, "
-                           "with a loss that cannot be undone",
-                           weir_model_name(diff->base));
+        text_buffer_format(&line, "the weights say %s: %s, with a loss that cannot be undone",
+                           weir_model_name(diff->base),
+                           diff->grade == WEIR_GRADE_PROVED
+                               ? "numbers were re-derived from it bit for bit"
+                               : "its numbers were changed");
     } else {
         text_buffer_format(&line, "against %s the weights say: %s", weir_model_name(diff->base),
                            weir_relation_name(diff->relation));
@@ -113,9 +114,6 @@ void assessment_print(const paint *out, const weir_assessment *assessment) {
     print_origin(out, assessment);
     if (assessment->diff) {
         print_changes(out, assessment->diff);
-        (void)fputc('\n', out->stream);
-        paint_text(out, INK_BOLD,
-                   "Where, and how much (size of the change over size of the base)\n");
         heat_strip_print(out, assessment->diff);
         (void)fputc('\n', out->stream);
     }
