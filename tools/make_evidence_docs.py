@@ -21,6 +21,12 @@ def zoo() -> str:
     return (RESULTS / "zoo.md").read_text().replace("## Measured on the zoo", "## A shared ancestor, measured")
 
 
+def changes() -> str:
+    """Of modifications, as their judge writes it; nothing before the first judgement is kept."""
+    kept = RESULTS / "changes.md"
+    return kept.read_text() if kept.exists() else ""
+
+
 def power() -> str:
     """At which cosine nine and a half of ten children are found, beside the cosine that is stated."""
     measured = json.loads((RESULTS / "link_power.json").read_text())
@@ -42,7 +48,7 @@ def power() -> str:
 
 def page() -> str:
     text = PAGE.read_text()
-    for name, make in {"zoo": zoo, "power": power}.items():
+    for name, make in {"zoo": zoo, "power": power, "changes": changes}.items():
         marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
         if not marks.search(text):
             raise SystemExit(f"{PAGE.name}: no marks for {name}")

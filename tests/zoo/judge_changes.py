@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import statistics
 import sys
 import time
 from collections import Counter, defaultdict
@@ -142,6 +143,9 @@ def summarise(judged: list[Found]) -> Found:
         "macro_f1": sum(one["f1"] for one in by_class.values()) / len(by_class) if by_class else None,
         "classes": by_class, "confusion": confusion(singles), "coverage": share(asked, "answered"),
         "selective_accuracy": share(answered, "sound"),
+        "seconds": {"median": statistics.median(one["seconds"] for one in judged),
+                    "most": max(one["seconds"] for one in judged),
+                    "slowest": max(judged, key=lambda one: one["seconds"])["id"]},
         "right": share(judged, "right"), "with_rest": sum(one["with_rest"] for one in judged),
         "onion": {"outer": share(onions, "outer"), "inner": share(onions, "inner"), "whole": share(onions, "right")},
         "ranks": judge_ranks(judged), "merges": judge_merges(judged), "ablations": judge_ablations(judged),
@@ -178,7 +182,7 @@ def ask(weir: Weir, cases: list[Found]) -> list[Found]:
 
 
 def wrong_lines(judged: list[Found]) -> list[str]:
-    """For who builds the decision: what was said where something else is true."""
+    """For who builds the decision: what was said where something else is true, and what took longest."""
     lines = []
     for one in sorted(judged, key=lambda one: (one["group"], one["kind"], one["id"])):
         if one["right"] or (one["honest"] and one["left_open"]):
@@ -187,6 +191,8 @@ def wrong_lines(judged: list[Found]) -> list[str]:
             "failed" if one["failed"] else "wrong"
         lines.append(f"| {one['group']} | {one['id']} | {' > '.join(one['truth'])} | "
                      f"{' > '.join(one['said']) or 'nothing'} | {how} |")
+    for one in sorted(judged, key=lambda one: -one["seconds"])[:10]:
+        lines.append(f"| {one['group']} | {one['id']} | took {one['seconds']:.1f} s of one processor | | slow |")
     return lines
 
 

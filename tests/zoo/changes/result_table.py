@@ -68,7 +68,8 @@ def half_lines(name: str, half: Found) -> list[str]:
     return [
         f"### {name}",
         f"{half['cases']} cases. Macro-F1 over the classes of single changes: {number(half['macro_f1'], 3)}.{errors} "
-        f"In {half['with_rest']} right answers a rest was left open besides.", "",
+        f"In {half['with_rest']} right answers a rest was left open besides. The median answer took "
+        f"{half['seconds']['median']:.2f} s of one processor, the slowest {half['seconds']['most']:.1f} s.", "",
         *rates("share (Wilson's 95% interval)", numbers), *group_lines(half), *class_lines(half),
         *confusion_lines(half["confusion"]),
     ]
