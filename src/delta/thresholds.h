@@ -212,4 +212,11 @@ static const double THRESHOLD_BAND_STANDARD = 0.015;
 static const double THRESHOLD_BAND_HEAVY = 0.05;
 static const double THRESHOLD_BAND_EXTREME = 0.12;
 
+/* An adapter's replay is proved when, of the numbers that it or the model moves, this share comes
+ * out bit for bit and THRESHOLD_REPLAY_PROVED at most one step away: PEFT's sums run in another
+ * order and may round the product first (real merges: .99995 and more). In F32, where sums in two
+ * orders seldom agree to the bit, the second alone decides: a millionth. H0: another change. A
+ * stranger's signs agree in half of the moved numbers; a coefficient 5% off leaves 6% unequal. */
+static const double THRESHOLD_REPLAY_EQUAL = 0.97;
+
 #endif
