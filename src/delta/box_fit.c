@@ -12,7 +12,7 @@
 #include "delta/rounding.h"
 
 enum {
-    ROUNDS_MOST = 32,
+    ROUNDS_MOST = 64,
     ROUNDS_LEAST = 4,
     PIECE_ELEMENTS = 1 << 16, /* rows that are projected together */
     START_SEED = 1,
@@ -22,7 +22,7 @@ enum {
 static const float relax = 1.9F;
 
 /* A fit whose excess falls by less than this in a round has arrived. */
-static const double still_falling = 0.98;
+static const double still_falling = 0.985;
 
 /* float32 sums of the merge and of the fit are good to this part of the change's own size. */
 static const double arithmetic = 0x1p-19;

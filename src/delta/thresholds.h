@@ -118,7 +118,7 @@ static const double THRESHOLD_ABLATED_MOSTLY = 0.5;
  * is at most this part of what rounding itself would be. Adapters trained on SmolLM2 and stored in
  * bf16 (changes of .1, .3 and 1%) end below it at their rank; no fit of a fine-tune of the same
  * sizes left less than .2, of those of the zoo none was accepted in 440. */
-static const double THRESHOLD_RANK_EXCESS = 0.01;
+static const double THRESHOLD_RANK_EXCESS = 0.003;
 
 /* And a change is called full rank when every rank that was tried leaves this much or more. */
 static const double THRESHOLD_FULL_EXCESS = 0.1;
