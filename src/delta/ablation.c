@@ -11,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
+#include "delta/ablation_eigen.h"
 #include "delta/ablation_evidence.h"
 #include "delta/pair_rows.h"
 #include "delta/thresholds.h"
@@ -44,6 +45,7 @@ typedef struct examination {
     shared_directions global[ABLATION_FORM_COUNT]; /* up to K_MAX, strongest first */
     shared_directions *by_layer;                   /* [layer_count][form] */
     size_t layer_count;
+    float *eigen; /* one direction; NULL until it is looked for */
 } examination;
 
 static void examination_release(examination *run) {
@@ -58,6 +60,7 @@ static void examination_release(examination *run) {
     }
     free(run->own);
     free(run->by_layer);
+    free(run->eigen);
     free(run->pool.items);
 }
 
@@ -346,20 +349,25 @@ static shared_directions directions_for(const examination *run, const ablation_e
         return item->layer >= 0
                    ? run->by_layer[(size_t)item->layer * ABLATION_FORM_COUNT + (size_t)form]
                    : (shared_directions){0};
+    case ABLATION_CANDIDATE_EIGEN:
+        return (shared_directions){run->eigen, form == ABLATION_FORM_PLAIN};
     case ABLATION_CANDIDATE_COUNT:
         break;
     }
     return (shared_directions){0};
 }
 
-/* Pass two. */
+/* Pass two; the candidate that the eigenvalues bring has a pass of its own. */
 static weir_code fit_matrix(examination *run, size_t at, workplace *desk, weir_error *err) {
     ablation_evidence *const item = &run->pool.items[at];
     WEIR_TRY(read_matrix(desk, run, item, err));
     const residual_writes *const writes = &desk->writes;
-    for (int form = 0; form < ABLATION_FORM_COUNT; form++) {
+    const int first = run->eigen ? ABLATION_CANDIDATE_EIGEN : 0;
+    const int end = run->eigen ? ABLATION_CANDIDATE_COUNT : ABLATION_CANDIDATE_EIGEN;
+    const int forms = run->eigen ? ABLATION_FORM_ROW_NORMS : ABLATION_FORM_COUNT;
+    for (int form = 0; form < forms; form++) {
         WEIR_TRY(enter_form(desk, item, form, err));
-        for (int candidate = 0; candidate < ABLATION_CANDIDATE_COUNT; candidate++) {
+        for (int candidate = first; candidate < end; candidate++) {
             const shared_directions own = directions_for(run, item, form, candidate);
             WEIR_TRY(ablation_fit_pair(&item->fits[form][candidate], writes->base, writes->change,
                                        writes->count, writes->width, own.vectors, own.count, NULL,
@@ -396,6 +404,39 @@ static weir_code for_each_matrix(examination *run, matrix_step work, unsigned th
     return first;
 }
 
+/* How much of the emptiest direction lies among the strongest ones of the change. */
+static double share_in_change(const examination *run) {
+    const shared_directions *const global = &run->global[ABLATION_FORM_PLAIN];
+    double share = 0;
+    for (size_t k = 0; k < global->count; k++) {
+        double product = 0;
+        for (size_t i = 0; i < run->width; i++) {
+            product += (double)global->vectors[k * run->width + i] * (double)run->eigen[i];
+        }
+        share += product * product;
+    }
+    return share;
+}
+
+/* What the shares do not show, the eigenvalues may: an edit under or over other training. */
+static weir_code try_eigenvalues(ablation_verdict *verdict, examination *run, unsigned threads,
+                                 weir_error *err) {
+    if (verdict->answer == ABLATION_YES || run->pool.count == 0 || run->width == 0) {
+        return WEIR_OK;
+    }
+    run->eigen = checked_alloc(run->width, sizeof *run->eigen);
+    if (!run->eigen) {
+        return weir_fail_nomem(err);
+    }
+    WEIR_TRY(ablation_eigen_find(&run->pool, run->eigen, run->diff, run->width, threads, err));
+    if (run->pool.eigen_ratio < THRESHOLD_ABLATION_EIGEN_RATIO) {
+        run->pool.directions[ABLATION_FORM_PLAIN][ABLATION_CANDIDATE_EIGEN] = 1;
+        run->pool.eigen_in_change = share_in_change(run);
+        WEIR_TRY(for_each_matrix(run, fit_matrix, threads, err));
+    }
+    return ablation_decide(verdict, &run->pool, err);
+}
+
 weir_code ablation_examine(ablation_verdict *out, const weir_diff *diff, unsigned threads,
                            weir_error *err) {
     WEIR_CLEANUP(examination_release) examination run = {.diff = diff};
@@ -412,6 +453,7 @@ weir_code ablation_examine(ablation_verdict *out, const weir_diff *diff, unsigne
     code = code == WEIR_OK ? share_directions(&run, err) : code;
     code = code == WEIR_OK ? for_each_matrix(&run, fit_matrix, threads, err) : code;
     code = code == WEIR_OK ? ablation_decide(&verdict, &run.pool, err) : code;
+    code = code == WEIR_OK ? try_eigenvalues(&verdict, &run, threads, err) : code;
     if (code != WEIR_OK) {
         free(verdict.matrices);
         return code;

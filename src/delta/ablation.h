@@ -62,12 +62,13 @@ typedef struct ablation_verdict {
     ablation_matrix *matrices;
     size_t matrix_count;
     size_t edited_count;
-    double identity;    /**< pooled over the edited matrices */
-    double share;       /**< pooled over all write matrices */
-    double axis;        /**< median: energy of the k directions on k + 2 coordinates */
-    double mean;        /**< median of |u'1| / sqrt(width): 1 for centring */
-    double own;         /**< median over edited matrices */
-    double eigen_ratio; /**< smallest generalised eigenvalue over the second; NaN unmeasured */
+    double identity;        /**< pooled over the edited matrices */
+    double share;           /**< pooled over all write matrices */
+    double axis;            /**< median: energy of the k directions on k + 2 coordinates */
+    double mean;            /**< median of |u'1| / sqrt(width): 1 for centring */
+    double own;             /**< median over edited matrices */
+    double eigen_ratio;     /**< smallest generalised eigenvalue over the second; NaN unmeasured */
+    double eigen_in_change; /**< of that direction, what lies among the change's strongest ones */
 } ablation_verdict;
 
 /**
@@ -81,11 +82,11 @@ weir_code ablation_suspect(bool *out, const matrix_look *look, weir_error *err);
 /**
  * Measure all compared write matrices of a pair, and decide.
  *
- * Call it when a few write matrices are suspected. Reads each write matrix twice, a third time for
- * the eigenvalues when the shares alone do not decide.
+ * Call it when a few write matrices are suspected. Each write matrix is read twice; when the shares
+ * alone do not decide, once more for the eigenvalues, and once more when these show something.
  *
  * @param[out] out  zero-initialised; release with ablation_verdict_release()
- * @param threads   at least 1; each takes 4 arrays of WRITES_ELEMENTS floats
+ * @param threads   at least 1; each takes 3 arrays of WRITES_ELEMENTS floats (48 MiB)
  * @return WEIR_OK; WEIR_ERR_IO; WEIR_ERR_NOMEM
  *
  * The same numbers for any count of threads.

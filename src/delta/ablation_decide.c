@@ -128,19 +128,23 @@ static void summarise(summary *out, ablation_matrix *matrices, const ablation_po
 }
 
 /* What is missing; NULL when nothing is. */
-static const char *missing(ablation_answer *answer, const summary *of, size_t directions,
-                           int candidate) {
+static const char *missing(ablation_answer *answer, const summary *of, const ablation_pool *pool,
+                           size_t directions, int candidate) {
+    const bool by_eigenvalue = candidate == ABLATION_CANDIDATE_EIGEN;
     *answer = ABLATION_NO;
     if (of->identity < THRESHOLD_ABLATION_IDENTITY) {
         return "the change along its directions does not follow what the base writes there";
     }
-    if (of->share < THRESHOLD_ABLATION_SHARE) {
+    if (!by_eigenvalue && of->share < THRESHOLD_ABLATION_SHARE) {
         return "shared directions explain too little of the change";
+    }
+    if (by_eigenvalue && pool->eigen_in_change < THRESHOLD_ABLATION_EIGEN_IN_CHANGE) {
+        return "the direction written to least is not one along which the matrices changed";
     }
     if (of->in_range < THRESHOLD_ABLATION_SHARE) {
         return "the directions were turned round or written more of, not taken out";
     }
-    if (of->own > THRESHOLD_ABLATION_OWN) {
+    if ((by_eigenvalue ? pool->eigen_own : of->own) > THRESHOLD_ABLATION_OWN) {
         return "each matrix changed along a singular vector of its own";
     }
     if (of->axis > THRESHOLD_ABLATION_AXIS) {
@@ -170,6 +174,7 @@ static void fill(ablation_verdict *out, const summary *of, const ablation_pool *
     out->axis = of->axis;
     out->mean = of->mean;
     out->directions = pool->directions[form][candidate];
+    out->by_eigenvalue = candidate == ABLATION_CANDIDATE_EIGEN;
     out->by_row_norms = form == ABLATION_FORM_ROW_NORMS;
     out->scope =
         candidate == ABLATION_CANDIDATE_LAYER ? ABLATION_SCOPE_PER_LAYER : ABLATION_SCOPE_GLOBAL;
@@ -203,7 +208,7 @@ weir_code ablation_decide(ablation_verdict *out, const ablation_pool *pool, weir
             ablation_answer answer;
             summarise(&of, out->matrices, pool, form, candidate, &room);
             const char *const why =
-                missing(&answer, &of, pool->directions[form][candidate], candidate);
+                missing(&answer, &of, pool, pool->directions[form][candidate], candidate);
             if (is_better(answer, of.share, out->answer, best_share)) {
                 out->answer = answer;
                 out->why = why;
@@ -217,6 +222,7 @@ weir_code ablation_decide(ablation_verdict *out, const ablation_pool *pool, weir
         }
     }
     out->eigen_ratio = pool->eigen_ratio;
+    out->eigen_in_change = pool->eigen_in_change;
     if (best_candidate >= 0) {
         summary of;
         summarise(&of, out->matrices, pool, best_form, best_candidate, &room);

@@ -22,6 +22,7 @@ typedef enum ablation_candidate {
     ABLATION_CANDIDATE_ONE,
     ABLATION_CANDIDATE_FEW,
     ABLATION_CANDIDATE_LAYER,
+    ABLATION_CANDIDATE_EIGEN, /**< the direction of ablation_eigen.h, in the plain form */
     ABLATION_CANDIDATE_COUNT,
 } ablation_candidate;
 
@@ -50,6 +51,7 @@ typedef struct ablation_pool {
     double eigen_axis; /**< of the vector of the smallest */
     double eigen_mean;
     double eigen_own;
+    double eigen_in_change; /**< share of it in the change's strongest directions */
 } ablation_pool;
 
 /**

@@ -14,6 +14,8 @@
 
 enum {
     VECTORS_PER_DIMENSION = 8,
+    VECTORS_PER_WIDE_DIMENSION = 4, /* of streams wider than WIDE */
+    WIDE = 2048,
     EMPTY_DIRECTION_WIDTH_MAX = 1 << 14,
 };
 
@@ -177,7 +179,8 @@ weir_code empty_direction_find(empty_direction *out, const weir_model *model, un
     if (!writes.sums) {
         return weir_fail_nomem(err);
     }
-    const size_t vectors = VECTORS_PER_DIMENSION * writes.width / writes.count + 1;
+    const size_t dense = writes.width > WIDE ? VECTORS_PER_WIDE_DIMENSION : VECTORS_PER_DIMENSION;
+    const size_t vectors = dense * writes.width / writes.count + 1;
     WEIR_CLEANUP(residual_writes_release) residual_writes read = {0};
     for (size_t i = 0; i < writes.count; i++) {
         WEIR_TRY(add_matrix(&writes, &read, writes.indexes[i], vectors, threads, err));

@@ -36,8 +36,9 @@ typedef struct empty_direction {
  * @param threads  at least 1; the figures are the same for any
  * @return WEIR_OK, also when nothing can be decided; WEIR_ERR_IO; WEIR_ERR_NOMEM
  *
- * Cost: the write matrices are read once, about 8 width vectors of them are used; 2 width^2 doubles
- * of memory; width^3 (8 + 1/3) flops.
+ * Cost: the write matrices are read once, 4 to 8 width vectors of them are used; width^2 doubles of
+ * memory; width^3 (4 to 8 + 1/3) flops: 24 s of one core at width
+ * 4096 where BLAS has SSE2 alone.
  */
 weir_code empty_direction_find(empty_direction *out, const weir_model *model, unsigned threads,
                                weir_error *err);

@@ -14,7 +14,7 @@
 #include "delta/diff.h"
 
 enum {
-    WRITES_ELEMENTS = 1 << 23, /**< of one array of a pair: 32 MiB */
+    WRITES_ELEMENTS = 1 << 22, /**< of one array of a pair: 16 MiB */
 };
 
 /** Zero-initialise; release with residual_writes_release(). Arrays are [count, width]. */

@@ -39,6 +39,11 @@ static const double THRESHOLD_ABLATION_OWN = 0.95;
 static const double THRESHOLD_ABLATION_AXIS = 0.95;
 /* Cosine to the vector of ones: 1 where the mean was taken out, which layer norms do not see. */
 static const double THRESHOLD_ABLATION_MEAN = 0.9;
+/* Smallest over second generalised eigenvalue. */
+static const double THRESHOLD_ABLATION_EIGEN_RATIO = 0.2;
+/* Share of its direction among the four strongest of the change. A reflection makes another
+ * direction empty than the one it changes along: .3. */
+static const double THRESHOLD_ABLATION_EIGEN_IN_CHANGE = 0.8;
 /* Matrices that must show each shared direction; with fewer, directions of their own fit as well.
  */
 static const size_t THRESHOLD_ABLATION_MATRICES_PER_DIRECTION = 4;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What weir measures of the write matrices of pairs of models, for the tests that judge it. Reads
- * lines "BASE<tab>MODEL" from stdin, and writes one line of JSON for each.
+ * lines "BASE<tab>MODEL" from stdin, and writes one line of JSON for each. usage: [THREADS]
  */
 #include <math.h>
 #include <stdio.h>
@@ -22,16 +22,20 @@ static void print_verdict(const weir_diff *diff, const ablation_verdict *verdict
     static const char *const answers[] = {"no", "yes", "cannot decide"};
     static const char *const scopes[] = {"none", "global", "layer"};
     printf("{\"answer\": \"%s\", \"why\": \"%s\", \"scope\": \"%s\", \"directions\": %zu, "
-           "\"row_norms\": %d, \"edited\": %zu, \"of\": %zu, ",
+           "\"row_norms\": %d, \"by_eigen\": %d, \"edited\": %zu, \"of\": %zu, ",
            answers[verdict->answer], verdict->why ? verdict->why : "", scopes[verdict->scope],
-           verdict->directions, verdict->by_row_norms, verdict->edited_count,
-           verdict->matrix_count);
+           verdict->directions, verdict->by_row_norms, verdict->by_eigenvalue,
+           verdict->edited_count, verdict->matrix_count);
     const struct {
         const char *name;
         double value;
-    } figures[] = {{"identity", verdict->identity}, {"share", verdict->share},
-                   {"axis", verdict->axis},         {"mean", verdict->mean},
-                   {"own", verdict->own},           {"eigen", verdict->eigen_ratio}};
+    } figures[] = {{"identity", verdict->identity},
+                   {"share", verdict->share},
+                   {"axis", verdict->axis},
+                   {"mean", verdict->mean},
+                   {"own", verdict->own},
+                   {"eigen", verdict->eigen_ratio},
+                   {"eigen_in_change", verdict->eigen_in_change}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
         print_number(figures[i].name, figures[i].value);
         printf(", ");
@@ -58,7 +62,8 @@ static void print_verdict(const weir_diff *diff, const ablation_verdict *verdict
     (void)fflush(stdout);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    const unsigned threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
     char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
@@ -74,7 +79,7 @@ int main(void) {
         weir_error err = {0};
         const weir_diff_options options = {.jobs = 1};
         if (weir_diff_run(&diff, line, tab + 1, &options, &err) != WEIR_OK ||
-            ablation_examine(&verdict, diff, 1, &err) != WEIR_OK) {
+            ablation_examine(&verdict, diff, threads, &err) != WEIR_OK) {
             printf("{\"answer\": \"error\", \"why\": \"%s\"}\n", err.found);
             (void)fflush(stdout);
         } else {
