@@ -21,10 +21,10 @@ static const double THRESHOLD_RANK_OVER_EDGE = 1.5;
 
 /* Ablation: what is pooled over the write matrices must show all of these. */
 /* Cosine of what changed along the directions to what the base writes there. Trained changes reach
- * .88 on models of 64 dimensions, where a few directions hold much; edits are above .94, in Q4_0.
- */
+ * .95 (PiSSA) on models of 64 dimensions, where a few directions hold much, with shares below .54;
+ * edits are above .94, in Q4_0. */
 static const double THRESHOLD_ABLATION_IDENTITY = 0.9;
-/* Share of the change above rounding. Trained changes reach .57; edits are above .9. */
+/* Share of the change above rounding. Trained changes reach .64; edits are above .9. */
 static const double THRESHOLD_ABLATION_SHARE = 0.8;
 /* A matrix shows the edit when what is explained is so many times what one free number explains of
  * structureless rounding (five standard deviations), and the strength is above the low end. */
@@ -39,7 +39,8 @@ static const double THRESHOLD_ABLATION_OWN = 0.95;
 static const double THRESHOLD_ABLATION_AXIS = 0.95;
 /* Cosine to the vector of ones: 1 where the mean was taken out, which layer norms do not see. */
 static const double THRESHOLD_ABLATION_MEAN = 0.9;
-/* Smallest over second generalised eigenvalue. */
+/* Smallest over second generalised eigenvalue. Of 374 trained changes none was below .44; edits of
+ * strength .7 and 1 beside training are below .12. */
 static const double THRESHOLD_ABLATION_EIGEN_RATIO = 0.2;
 /* Share of its direction among the four strongest of the change. A reflection makes another
  * direction empty than the one it changes along: .3. */
@@ -56,7 +57,8 @@ static const double THRESHOLD_ABLATION_BLOCK_ROUNDING = 1.1;
 static const double THRESHOLD_ABLATION_SUSPECT = 0.3;
 static const double THRESHOLD_ABLATION_SUSPECT_EDGE = 0.2;
 
-/* An empty direction, seen in one model alone. */
+/* An empty direction, seen in one model alone: of 1267 models that nobody edited the smallest ratio
+ * was .20; edited at strength 1 in bf16 they have 1.2e-5 and less. */
 static const double THRESHOLD_EMPTY_RATIO = 0.05;
 static const double THRESHOLD_EMPTY_DEAD = 1e-4; /* of the mean energy of a dimension */
 static const size_t THRESHOLD_EMPTY_WIDTH = 48;

@@ -84,7 +84,8 @@ def ablated(model: PreTrainedModel, source: Model, strength: float, seed: int) -
     return names
 
 
-def cases(roots: Path, root: str, folder: Path, judge: Judge, seed: int) -> Iterator[dict[str, Any]]:
+def cases(roots: Path, root: str, folder: Path, judge: Judge, seed: int,
+          alone: bool) -> Iterator[dict[str, Any]]:
     source = roots / root
     dtype = stored_dtype(source)
     before = writes_of(root, read(source), dtype)
@@ -99,7 +100,7 @@ def cases(roots: Path, root: str, folder: Path, judge: Judge, seed: int) -> Iter
         return {"model": root, "kind": kind, "stored": stored, "is_positive": bool(strengths),
                 "strength": strength, "strengths": strengths} | judge.ask(source, path)
 
-    for kind, make in TRAINED.items():
+    for kind, make in TRAINED.items() if alone else ():
         yield tell(make(load(roots, root), seed), kind, {}, "own", 0.0)
     for number, (kind, make) in enumerate(AROUND.items()):
         strength = (1.0, 0.7, 1.0)[(seed + number) % 3]
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--roots", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--every", type=int, default=3)
+    parser.add_argument("--around", action="store_true", help="only training around an ablation")
     args = parser.parse_args()
     torch.set_num_threads(1)
     roots = [path.name for path in sorted(args.roots.iterdir()) if path.is_dir()
@@ -125,7 +127,7 @@ def main() -> None:
     judge = Judge(args.build)
     with args.out.open("w") as out, tempfile.TemporaryDirectory() as folder:
         for seed, root in enumerate(roots[:: args.every]):
-            for line in cases(args.roots, root, Path(folder), judge, seed):
+            for line in cases(args.roots, root, Path(folder), judge, seed, not args.around):
                 out.write(json.dumps(line) + "\n")
                 out.flush()
 
