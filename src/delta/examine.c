@@ -239,16 +239,28 @@ static bool is_one_way(const weir_diff *diff, const tensor_delta *row) {
     return is_pruned || is_detour || is_coded;
 }
 
+/* Whether a row says nothing against the model having been made of the base alone: a child of a
+ * relative that shares some tensors would show others that nothing explains. */
+static bool is_accounted_for(const weir_diff *diff, const tensor_delta *row) {
+    const weir_tensor *tensor = tensor_delta_shown(diff, row);
+    const bool is_learned = tensor->role != WEIR_ROLE_UNKNOWN && tensor->role != WEIR_ROLE_ROPE;
+    return !is_learned || row->state != TENSOR_COMPARED || tensor_delta_is_explained(row) ||
+           row->change == WEIR_CHANGE_MERGED || row->change == WEIR_CHANGE_ABLATED ||
+           (row->change == WEIR_CHANGE_PRUNED && row->look->zeros.is_survivors_proved);
+}
+
 static void raise_relation(weir_diff *diff) {
     bool is_proved = diff->merge && diff->merge->method > MERGE_UNKNOWN &&
                      diff->merge->grade == WEIR_GRADE_PROVED;
-    for (size_t i = 0; i < diff->tensor_count && !is_proved; i++) {
-        is_proved = is_one_way(diff, &diff->tensors[i]);
+    bool is_all = true;
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        is_proved = is_proved || is_one_way(diff, &diff->tensors[i]);
+        is_all = is_all && is_accounted_for(diff, &diff->tensors[i]);
     }
     const bool is_ablated = diff->ablation && diff->ablation->answer == ABLATION_YES;
-    if (diff->relation == WEIR_RELATION_RELATED && (is_proved || is_ablated)) {
+    if (diff->relation == WEIR_RELATION_RELATED && is_all && (is_proved || is_ablated)) {
         diff->relation = WEIR_RELATION_DERIVED;
-        diff->grade = is_proved ? WEIR_GRADE_PROVED : WEIR_GRADE_STRONG;
+        diff->grade = is_ablated ? WEIR_GRADE_STRONG : WEIR_GRADE_PROVED;
         diff->direction = DIRECTION_FROM_BASE;
     }
 }

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "delta/onion.h"
 #include "delta/row_look.h"
+#include "delta/thresholds.h"
 
 static weir_dtype base_dtype(const weir_diff *diff, const tensor_delta *row) {
     return model_view(diff->base, (size_t)row->base_index)->base.dtype;
@@ -68,7 +69,10 @@ static weir_code weigh_codes(weir_diff *diff, diff_change *found, const onion_se
             continue;
         }
         const bool is_contained = row->look && row->look->is_contained;
-        if (is_contained && row->look->codes.verdict != CONTAINMENT_PROVED) {
+        /* A base that lies on the codes' own levels could have been read from them. */
+        const bool is_proved = !is_contained || (row->look->codes.verdict == CONTAINMENT_PROVED &&
+                                                 row->look->codes.excess > THRESHOLD_CODED_EXCESS);
+        if (!is_proved) {
             near++;
             hidden = fmax(hidden, row->look->codes.hidden_most);
         }

@@ -92,7 +92,10 @@ weir_code row_look_take(row_look *out, const weir_diff *diff, const tensor_delta
         WEIR_TRY(look_at_way(out, diff, row, err));
     }
     const bool is_matrix = tensor_delta_shown(diff, row)->rows > 1;
-    return is_matrix && !is_settled(out) ? look_at_change(out, diff, row, memory, err) : WEIR_OK;
+    const bool has_pattern = row->stats.count - row->stats.equal >= THRESHOLD_PATTERN_NUMBERS;
+    return is_matrix && has_pattern && !is_settled(out)
+               ? look_at_change(out, diff, row, memory, err)
+               : WEIR_OK;
 }
 
 void look_memory_release(look_memory *memory) {

@@ -226,4 +226,7 @@ static const double THRESHOLD_BAND_EXTREME = 0.12;
  * stranger's signs agree in half of the moved numbers; a coefficient 5% off leaves 6% unequal. */
 static const double THRESHOLD_REPLAY_EQUAL = 0.97;
 
+/* A few changed numbers have no pattern: one factor or one direction explains any of them. */
+enum { THRESHOLD_PATTERN_NUMBERS = 64 };
+
 #endif

@@ -54,7 +54,7 @@ def test_statistics_are_numpys(weir: Weir, tmp_path: Path) -> None:
     assert row["unchanged"] == pytest.approx(np.mean(a == b), rel=1e-5)
     assert row["max_abs_change"] == pytest.approx(np.abs(b - a).max(), rel=1e-5)
     assert row["sign_agreement"] == pytest.approx(np.mean(np.sign(a) == np.sign(b)), rel=1e-5)
-    assert row["class"] == "unknown"
+    assert row["class"] == "full_rank"  # drawn number by number, but not in all rows
     others = [r for name, r in by_name(value).items() if name != "layers.1.q"]
     assert {r["class"] for r in others} == {"identical"}
     partial = next(c for c in value["changes"] if c["class"] == "partial")
@@ -120,7 +120,7 @@ def test_one_edited_tensor_is_seen_through_quantisation(weir: Weir, tmp_path: Pa
 
     # A child of a relative that shares the other matrices would look the same: no direction.
     assert (value["relation"], value["grade"]) == ("related", "proved")
-    assert by_name(value)["layers.1.q"]["class"] == "unknown"
+    assert by_name(value)["layers.1.q"]["class"] == "scaled"
     assert by_name(value)["layers.0.q"]["class"] == "quantised"
     partial = next(c for c in value["changes"] if c["class"] == "partial")
     assert partial["modules"] == ["q"] and partial["layers"] == [1]
