@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "base/threads.h"
 #include "delta/ablation.h"
+#include "delta/examine.h"
 #include "delta/merge.h"
 #include "delta/row_look.h"
 #include "delta/thresholds.h"
@@ -278,6 +279,7 @@ weir_code diff_examine(weir_diff *diff, const weir_diff_options *options, weir_e
     WEIR_TRY(list_rows(&run, err));
     WEIR_TRY(look_at_rows(&run, err));
     WEIR_TRY(examine_ablation(&run, err));
+    WEIR_TRY(diff_examine_adapters(diff, options, err));
     follow_others(diff);
     raise_relation(diff);
     return WEIR_OK;

@@ -124,7 +124,50 @@ static weir_code add_ablated(weir_diff *diff, weir_error *err) {
     return onion_add(diff, &found, err);
 }
 
-/* Rank and row scale of the change, over the rows that show it. */
+/* What the rows of low rank show together. */
+static void sum_low_rank(diff_change *found, const weir_diff *diff) {
+    uint64_t replayed = 0;
+    double equal = 0;
+    double count = 0;
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        const tensor_delta *row = &diff->tensors[i];
+        if (!tensor_delta_is_paired(row) || row->change != WEIR_CHANGE_LOW_RANK) {
+            continue;
+        }
+        found->rank = row->rank > found->rank ? row->rank : found->rank;
+        if (!row->look) {
+            continue;
+        }
+        const low_rank_fit *fit = &row->look->low_rank;
+        found->is_applied = true;
+        found->has_row_scale = found->has_row_scale || fit->has_row_scale;
+        if (row->look->is_replayed) {
+            replayed++;
+            equal += row->look->adapter_equal * (double)row->stats.count;
+            count += (double)row->stats.count;
+            found->alpha = row->look->adapter_scale * (double)row->rank;
+        } else {
+            found->is_rank_least = found->is_rank_least || fit->is_lower_bound;
+        }
+    }
+    if (replayed > 0) {
+        found->replay = equal / count;
+        found->rederived = replayed;
+        found->grade = replayed == found->tensors ? WEIR_GRADE_PROVED : WEIR_GRADE_STRONG;
+    }
+}
+
+/* The adapter that was merged in again, where one was named. */
+static const char *replayed_adapter(const weir_diff *diff) {
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        const tensor_delta *row = &diff->tensors[i];
+        if (row->look && row->look->is_replayed) {
+            return row->look->adapter->name;
+        }
+    }
+    return NULL;
+}
+
 static weir_code add_low_rank(weir_diff *diff, weir_error *err) {
     diff_change found = onion_change(WEIR_CHANGE_LOW_RANK, WEIR_GRADE_STRONG);
     const onion_selection select = {.is_wanted = onion_has_class, .change = WEIR_CHANGE_LOW_RANK};
@@ -132,18 +175,14 @@ static weir_code add_low_rank(weir_diff *diff, weir_error *err) {
     if (found.tensors == 0) {
         return WEIR_OK;
     }
-    for (size_t i = 0; i < diff->tensor_count; i++) {
-        const tensor_delta *row = &diff->tensors[i];
-        if (!tensor_delta_is_paired(row) || row->change != WEIR_CHANGE_LOW_RANK) {
-            continue;
-        }
-        found.rank = row->rank > found.rank ? row->rank : found.rank;
-        if (row->look) {
-            const low_rank_fit *fit = &row->look->low_rank;
-            found.is_applied = true;
-            found.is_rank_least = found.is_rank_least || fit->is_lower_bound;
-            found.has_row_scale = found.has_row_scale || fit->has_row_scale;
-        }
+    sum_low_rank(&found, diff);
+    const char *adapter = replayed_adapter(diff);
+    if (adapter) {
+        char detail[700];
+        (void)snprintf(detail, sizeof detail,
+                       "Merging %.500s into the base again gives %llu of the %llu tensors", adapter,
+                       (unsigned long long)found.rederived, (unsigned long long)found.tensors);
+        return onion_add_detailed(diff, found, detail, err);
     }
     if (!found.is_applied) {
         found.grade = WEIR_GRADE_PROVED;

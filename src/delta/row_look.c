@@ -140,6 +140,9 @@ double row_look_rest(const row_look *look, weir_change_class change) {
     case WEIR_CHANGE_SCALED:
         return isfinite(look->scale.excess) ? 0 : look->scale.left;
     case WEIR_CHANGE_LOW_RANK:
+        if (look->is_replayed) {
+            return 0;
+        }
         return isfinite(look->low_rank.excess) ? 0 : 1 - look->low_rank.energy;
     default:
         return 1;

@@ -26,7 +26,11 @@ typedef struct row_look {
     scale_fit scale;
     low_rank_fit low_rank;
     noise_test noise;
-    bool is_suspect; /**< of ablation */
+    bool is_replayed; /**< a named adapter, merged into the base again, gives the model's numbers */
+    const diff_parent *adapter; /**< which; the rest is zero without one */
+    double adapter_equal;       /**< share of all numbers that come out bit for bit */
+    double adapter_scale;       /**< alpha / rank times what the merge was weighted with */
+    bool is_suspect;            /**< of ablation */
 } row_look;
 
 /** Memory of one thread, used again from row to row. Zero-initialise; release when done. */
