@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/threads.h"
 #include "delta/diff.h"
 #include "evidence/inspection.h"
 #include "sketch/trace.h"
@@ -68,6 +69,19 @@ static weir_code run_trace(weir_assessment *assessment, const char *path,
     return code == WEIR_ERR_UNSUPPORTED || code == WEIR_ERR_FORMAT ? WEIR_OK : code;
 }
 
+/* Without a base, full ablation still shows: nothing writes along the direction. */
+static weir_code look_for_empty_direction(weir_assessment *assessment,
+                                          const weir_assess_options *options, weir_error *err) {
+    const weir_model *model = weir_inspection_model(assessment->inspection);
+    if (assessment->diff || weir_model_tensor_count(model) == 0 || diff_is_adapter(model)) {
+        return WEIR_OK;
+    }
+    const int threads = threads_startable(threads_wanted(options->jobs));
+    WEIR_TRY(empty_direction_find(&assessment->empty, model, (unsigned)threads, err));
+    assessment->has_empty = true;
+    return WEIR_OK;
+}
+
 static void add_next(weir_assessment *assessment, const char *what, const char *how) {
     if (assessment->next_count < NEXT_EVIDENCE_MAX) {
         assessment->next[assessment->next_count++] = (next_evidence){.what = what, .how = how};
@@ -115,7 +129,11 @@ weir_code weir_assess(weir_assessment **out, const char *model_path,
     WEIR_TRY(run_inspection(assessment, model_path, options, err));
     WEIR_TRY(run_diff(assessment, model_path, options, err));
     WEIR_TRY(run_trace(assessment, model_path, options, err));
+    WEIR_TRY(look_for_empty_direction(assessment, options, err));
     facts_gather(&assessment->facts, assessment->inspection, assessment->diff, assessment->trace);
+    if (assessment->has_empty) {
+        facts_add_empty_direction(&assessment->facts, &assessment->empty);
+    }
     weigh(assessment);
     *out = WEIR_TAKE(assessment);
     return WEIR_OK;

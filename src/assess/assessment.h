@@ -4,6 +4,7 @@
 #define WEIR_ASSESS_ASSESSMENT_H
 
 #include "base/cleanup.h"
+#include "delta/empty_direction.h"
 #include "evidence/fact.h"
 #include "io/json_writer.h"
 #include "weir/assess.h"
@@ -26,8 +27,10 @@ typedef struct next_evidence {
 
 struct weir_assessment {
     weir_inspection *inspection;
-    weir_diff *diff;   /**< NULL without a base */
-    weir_trace *trace; /**< NULL with one, or when nothing could be searched */
+    weir_diff *diff;       /**< NULL without a base */
+    weir_trace *trace;     /**< NULL with one, or when nothing could be searched */
+    empty_direction empty; /**< looked for when no base was given */
+    bool has_empty;
     fact_table facts;
     level_range tier;    /**< 0 to 4 */
     level_range route_a; /**< capability gained, 0 to 3 */

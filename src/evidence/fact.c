@@ -203,6 +203,13 @@ void facts_gather(fact_table *out, const weir_inspection *inspection, const weir
     }
 }
 
+void facts_add_empty_direction(fact_table *out, const empty_direction *found) {
+    if (found->answer != EMPTY_DIRECTION_CANNOT_DECIDE) {
+        set_truth(&out->items[FACT_WEIGHTS_EMPTY_DIRECTION], WEIR_GRADE_STRONG,
+                  found->answer == EMPTY_DIRECTION_FOUND, "the model's own matrices");
+    }
+}
+
 static const char *document_name(fact_document document) {
     switch (document) {
     case DOCUMENT_NOT_EXAMINED:

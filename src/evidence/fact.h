@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "delta/empty_direction.h"
 #include "io/json_writer.h"
 #include "weir/diff.h"
 #include "weir/inspect.h"
@@ -48,6 +49,8 @@
       "classes of the changes to the weights, outermost first")                                    \
     X(WEIGHTS_ABLATED, "weights.ablated", BOOL, "", "diff",                                        \
       "whether a direction was projected out of what writes to the residual stream")               \
+    X(WEIGHTS_EMPTY_DIRECTION, "weights.empty_direction", BOOL, "", "assess",                      \
+      "whether nothing in the model writes along one direction, as full ablation leaves it")       \
     X(SAFETY_COMPONENT, "safety.component_changed", BOOL, "", "diff",                              \
       "whether a safety checker, guard or watermark of the base is gone or emptied")               \
     X(TEMPLATE_CHANGED, "template.changed", BOOL, "", "diff",                                      \
@@ -114,6 +117,9 @@ typedef struct fact_table {
 /** Facts from what was run; `diff` may be NULL. Texts are borrowed from both. */
 void facts_gather(fact_table *out, const weir_inspection *inspection, const weir_diff *diff,
                   const weir_trace *trace);
+
+/** The fact of what was looked for in the model alone; nothing where that cannot be decided. */
+void facts_add_empty_direction(fact_table *out, const empty_direction *found);
 
 /** Write the array of facts, in the order of the vocabulary. */
 void facts_write_json(json_writer *json, const fact_table *facts);

@@ -100,6 +100,21 @@ static void print_unknown(const paint *out, const weir_assessment *assessment) {
     }
 }
 
+/* What the matrices show without a base. */
+static void print_empty_direction(const paint *out, const weir_assessment *assessment) {
+    if (!assessment->has_empty || assessment->empty.answer != EMPTY_DIRECTION_FOUND) {
+        return;
+    }
+    WEIR_CLEANUP(text_buffer_release) text_buffer line = {0};
+    text_buffer_format(&line,
+                       "nothing in the model writes along one direction of its residual stream "
+                       "(%.1e of what it writes along the next; %zu matrices): a direction was "
+                       "projected out everywhere, or the model was built so. Which, and what it "
+                       "stood for, cannot be read from weights",
+                       assessment->empty.ratio, assessment->empty.matrix_count);
+    paint_gathered_field(out, "empty direction", &line);
+}
+
 void assessment_print(const paint *out, const weir_assessment *assessment) {
     print_verdict(out, assessment);
     if (out->style.verbosity < 0) {
@@ -117,6 +132,7 @@ void assessment_print(const paint *out, const weir_assessment *assessment) {
         heat_strip_print(out, assessment->diff);
         (void)fputc('\n', out->stream);
     }
+    print_empty_direction(out, assessment);
     print_unknown(out, assessment);
     print_meaning(out, assessment);
 }
