@@ -338,14 +338,9 @@ static merge_method linear_name(const merge_run *run) {
                                     : MERGE_LINEAR;
 }
 
-static weir_code try_linear(bool *is_found, merge_run *run, const trial *set, weir_error *err) {
-    double share;
-    *is_found = false;
-    fit_common(run);
-    WEIR_TRY(find_form(&share, run, set, err));
-    if (share < THRESHOLD_MERGE_FITS && run->effective != WEIR_DTYPE_F32) {
-        return WEIR_OK;
-    }
+static weir_code conclude_linear(bool *is_found, merge_run *run, const merge_recipe *form,
+                                 weir_error *err) {
+    run->form = *form;
     WEIR_TRY(merge_fit_rows(run, err));
     return merge_conclude(is_found, run, linear_name(run), err);
 }
@@ -364,9 +359,32 @@ static weir_code replay_work(merge_run *run, merge_work *work, weir_error *err) 
                               run->options->callbacks, err);
 }
 
-static weir_code try_others(bool *is_found, merge_run *run, const trial *set,
-                            const merge_fit *pooled, weir_error *err) {
-    merge_candidate best;
+static weir_code conclude_one(bool *is_found, merge_run *run, const merge_candidate *best,
+                              weir_error *err) {
+    run->form = best->recipe;
+    memcpy(run->columns, best->columns, sizeof run->columns);
+    WEIR_TRY(merge_for_each(run, replay_work, err));
+    WEIR_TRY(merge_conclude(is_found, run, best->recipe.method, err));
+    for (size_t i = 0; *is_found && i < run->form.count; i++) {
+        merge_parent *parent =
+            &run->out->parents[merge_place_of(run->out, run->chosen[run->columns[i]])];
+        const bool is_sparse = run->form.method == MERGE_TIES ||
+                               run->form.method == MERGE_BREADCRUMBS ||
+                               run->form.method == MERGE_BREADCRUMBS_TIES;
+        parent->density = is_sparse ? run->form.densities[i] : (double)NAN;
+        const bool is_weighed =
+            is_sparse || run->form.method == MERGE_NUSLERP || run->form.method == MERGE_MULTISLERP;
+        if (!is_weighed) { /* the method has none */
+            parent->weight = (double)NAN;
+            parent->error = (double)NAN;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Another method, by samples. */
+static weir_code search_others(merge_candidate *best, merge_run *run, const trial *set,
+                               const merge_fit *pooled, weir_error *err) {
     merge_sample first[SEARCH_ROWS_SLOW];
     const size_t count = set->count < SEARCH_ROWS_SLOW ? set->count : SEARCH_ROWS_SLOW;
     memcpy(first, set->samples, count * sizeof *first);
@@ -382,30 +400,64 @@ static weir_code try_others(bool *is_found, merge_run *run, const trial *set,
             }
         }
     }
-    *is_found = false;
-    WEIR_TRY(merge_search_others(&best, &search, err));
-    if (merge_score_share(&best.score) < THRESHOLD_MERGE_FITS) {
-        return WEIR_OK;
+    return merge_search_others(best, &search, err);
+}
+
+/* The smallest matrix of the layers. */
+static const merge_work *smallest_work(const merge_run *run) {
+    const merge_work *best = &run->works[0];
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < run->work_count; i++) {
+        const uint64_t count = run->diff->tensors[run->works[i].row].stats.count;
+        if (is_large(run, i) && count < least) {
+            least = count;
+            best = &run->works[i];
+        }
     }
-    run->form = best.recipe;
-    memcpy(run->columns, best.columns, sizeof run->columns);
-    WEIR_TRY(merge_for_each(run, replay_work, err));
-    WEIR_TRY(merge_conclude(is_found, run, best.recipe.method, err));
-    for (size_t i = 0; *is_found && i < run->form.count; i++) {
-        merge_parent *parent =
-            &run->out->parents[merge_place_of(run->out, run->chosen[run->columns[i]])];
-        const bool is_sparse = run->form.method == MERGE_TIES ||
-                               run->form.method == MERGE_BREADCRUMBS ||
-                               run->form.method == MERGE_BREADCRUMBS_TIES;
-        parent->density = is_sparse ? run->form.densities[i] : (double)NAN;
+    return best;
+}
+
+/* Methods whose sums are those of whole tensors, on one whole: of a sample they would be others. */
+static weir_code search_whole(merge_candidate *best, merge_run *run, weir_error *err) {
+    static const struct {
+        merge_method method;
+        bool is_on_base;
+    } ways[] = {{MERGE_MODEL_STOCK, false}, {MERGE_NUSLERP, false}, {MERGE_NUSLERP, true},
+                {MERGE_SCE, false},         {MERGE_KARCHER, false}, {MERGE_MULTISLERP, false},
+                {MERGE_MULTISLERP, true},   {MERGE_RAM_PLUS, false}};
+    const merge_work *work = smallest_work(run);
+    double sum = 0;
+    *best = (merge_candidate){.score = {.count = 0}};
+    for (size_t j = 0; j < run->chosen_count; j++) {
+        sum += run->common[0][j];
+    }
+    for (size_t i = 0; i < 2 * (sizeof ways / sizeof *ways) && sum > 0; i++) {
+        merge_candidate next = {.recipe = {.method = ways[i / 2].method,
+                                           .count = run->chosen_count,
+                                           .lambda = 1,
+                                           .is_on_base = ways[i / 2].is_on_base,
+                                           .computed = i % 2 ? run->inputs : WEIR_DTYPE_F32,
+                                           .stored = run->effective}};
+        if (next.recipe.method == MERGE_NUSLERP && run->chosen_count != 2) {
+            continue;
+        }
+        for (size_t j = 0; j < run->chosen_count; j++) {
+            next.columns[j] = j;
+            next.recipe.weights[j] = nearbyint(run->common[1][j] / sum * 20) / 20;
+            next.recipe.densities[j] = 1;
+        }
+        WEIR_TRY(merge_replay_whole(&next.score, &next.recipe, run->diff, work->row, run->chosen,
+                                    run->options->callbacks, err));
+        if (best->score.count == 0 || next.score.hit > best->score.hit) {
+            *best = next;
+        }
     }
     return WEIR_OK;
 }
 
 /* Of a method that is not linear, the fit gives small weights to parents that have no part, too:
- * those with a fair share of the largest. */
-static void choose_large(merge_run *run, const merge_fit *all) {
-    static const double fair_share = 0.25;
+ * those with a fair share of the largest. 0 takes all. */
+static void choose_large(merge_run *run, const merge_fit *all, double fair_share) {
     merge_fit part = *all;
     double largest = 0;
     for (size_t i = 0; i < all->count; i++) {
@@ -423,21 +475,53 @@ static void choose_large(merge_run *run, const merge_fit *all) {
     choose_parents(run, &part);
 }
 
-/* Other methods: of the large parents alone first, then of all. */
-static weir_code try_parents(bool *is_found, merge_run *run, const merge_fit *all, bool only_large,
+/* Every method but copies: what re-computes all that was tried is taken as it is found; else what
+ * does best, if it is enough. */
+static weir_code try_methods(bool *is_found, merge_run *run, const merge_fit *all,
                              weir_error *err) {
-    WEIR_CLEANUP(trial_release) trial set = {.count = 0};
-    const size_t before = run->chosen_count;
-    if (only_large) {
-        choose_large(run, all);
-    } else {
-        choose_parents(run, all);
+    static const double fair_shares[] = {0.25, 0.6, 0};
+    merge_recipe linear = {.method = MERGE_NONE};
+    double linear_share = 0;
+    *is_found = false;
+    for (size_t f = 0; f < sizeof fair_shares / sizeof *fair_shares; f++) {
+        WEIR_CLEANUP(trial_release) trial set = {.count = 0};
+        const size_t before = run->chosen_count;
+        merge_candidate best;
+        if (f == 0) {
+            choose_parents(run, all);
+            WEIR_TRY(read_trial(&set, run, err));
+            fit_common(run);
+            WEIR_TRY(find_form(&linear_share, run, &set, err));
+            linear = run->form;
+            if (linear_share >= THRESHOLD_REPLAY_PROVED ||
+                (run->effective == WEIR_DTYPE_F32 && linear_share > 0.5)) {
+                WEIR_TRY(conclude_linear(is_found, run, &linear, err));
+            }
+        }
+        if (*is_found) {
+            return WEIR_OK;
+        }
+        choose_large(run, all, fair_shares[f]);
+        if (f > 0 && run->chosen_count == before) {
+            continue;
+        }
+        WEIR_CLEANUP(trial_release) trial part = {.count = 0};
+        WEIR_TRY(read_trial(&part, run, err));
+        fit_common(run);
+        WEIR_TRY(search_whole(&best, run, err));
+        if (merge_score_share(&best.score) < THRESHOLD_MERGE_FITS) {
+            WEIR_TRY(search_others(&best, run, &part, all, err));
+        }
+        const double share = merge_score_share(&best.score);
+        if (share >= THRESHOLD_MERGE_FITS && share > linear_share) {
+            WEIR_TRY(conclude_one(is_found, run, &best, err));
+        }
     }
-    if (!only_large && run->chosen_count == before) {
-        return WEIR_OK;
-    }
-    WEIR_TRY(read_trial(&set, run, err));
-    return try_others(is_found, run, &set, all, err);
+    choose_parents(run, all);
+    fit_common(run);
+    return !*is_found && linear_share >= THRESHOLD_MERGE_FITS
+               ? conclude_linear(is_found, run, &linear, err)
+               : WEIR_OK;
 }
 
 /* --- the decision --- */
@@ -453,7 +537,6 @@ static void pool(merge_run *run) {
 }
 
 static weir_code find_merge(merge_run *run, weir_error *err) {
-    WEIR_CLEANUP(trial_release) trial set = {.count = 0};
     merge_contributions found = {.alone = 0};
     bool is_found;
     if (run->work_count == 0) {
@@ -472,13 +555,9 @@ static weir_code find_merge(merge_run *run, weir_error *err) {
     weigh(&found, run);
     choose_parents(run, &found.all);
     if (run->chosen_count > 0) {
-        WEIR_TRY(read_trial(&set, run, err));
-        WEIR_TRY(try_linear(&is_found, run, &set, err));
-        for (int only_large = 1; only_large >= 0 && !is_found; only_large--) {
-            WEIR_TRY(try_parents(&is_found, run, &found.all, only_large > 0, err));
-        }
+        WEIR_TRY(try_methods(&is_found, run, &found.all, err));
         if (!is_found) {
-            choose_large(run, &found.all);
+            choose_large(run, &found.all, 0.25);
             WEIR_TRY(merge_try_random(&is_found, run, err));
         }
         if (!is_found) {

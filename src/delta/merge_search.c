@@ -347,21 +347,34 @@ static weir_code sketch_sparse(merge_candidate *best, const merge_search *search
     return WEIR_OK;
 }
 
-/* Of weights that are normalised only the ratios count, but for rounding: write them as shares. */
+/* Of weights that are normalised only the ratios count, but for rounding: of all scales that put
+ * them near steps of .05, the one that does best. */
 static weir_code rescale(merge_candidate *at, const merge_search *search, weir_error *err) {
-    double sum = 0;
-    for (size_t i = 0; i < at->recipe.count; i++) {
-        sum += at->recipe.weights[i];
-    }
-    for (int steps = 20; steps <= 100 && at->recipe.is_normalised && sum > 0; steps *= 5) {
+    enum { STEPS = 20, FIRST_MOST = 30 };
+    static const double near_step = 0.013;
+    const merge_recipe from = at->recipe;
+    for (int first = 1; from.is_normalised && from.weights[0] > 0 && first <= FIRST_MOST; first++) {
+        const double scale = (double)first / STEPS / from.weights[0];
         merge_candidate next = *at;
-        for (size_t i = 0; i < at->recipe.count; i++) {
-            next.recipe.weights[i] = snapped(at->recipe.weights[i] / sum, steps);
+        bool is_near = true;
+        for (size_t i = 0; i < from.count; i++) {
+            const double wanted = from.weights[i] * scale;
+            next.recipe.weights[i] = snapped(wanted, STEPS);
+            is_near = is_near &&
+                      fabs(next.recipe.weights[i] - wanted) < near_step * fmax(1, scale) &&
+                      next.recipe.weights[i] > 0;
+        }
+        if (!is_near) {
+            continue;
         }
         WEIR_TRY(try_candidate(&next, search, err));
-        if (goodness(&next.score) >= goodness(&at->score)) {
+        const double gain = goodness(&next.score) - goodness(&at->score);
+        double sum = 0;
+        for (size_t i = 0; i < from.count; i++) {
+            sum += next.recipe.weights[i];
+        }
+        if (gain > 0 || (gain >= 0 && fabs(sum - 1) < 1e-9)) {
             *at = next;
-            return WEIR_OK;
         }
     }
     return WEIR_OK;

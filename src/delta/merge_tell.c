@@ -64,7 +64,7 @@ static bool is_explained(const merge_run *run, const merge_work *work) {
     const bool is_exact = merge_score_share(score) >= THRESHOLD_MERGE_FITS;
     /* Of float32 the last bits depend on the order of sums, in ways that no one wrote down. */
     const bool is_wide = run->effective == WEIR_DTYPE_F32 && score->rest < 1e-8 * score->change;
-    return is_exact || is_wide;
+    return (is_exact && score->rest <= THRESHOLD_MERGE_REST * score->change) || is_wide;
 }
 
 static void take_rows(merge_run *run) {
@@ -165,13 +165,17 @@ static weir_code tell_weights(merge_run *run, weir_error *err) {
     return WEIR_OK;
 }
 
-static weir_grade grade_of(const merge_run *run) {
-    const merge_finding *out = run->out;
+static size_t count_proved(const merge_run *run) {
     size_t proved = 0;
     for (size_t i = 0; i < run->work_count; i++) {
-        proved += out->rows[run->works[i].row].is_proved;
+        proved += run->out->rows[run->works[i].row].is_proved;
     }
-    if (proved == out->tensors_of) {
+    return proved;
+}
+
+static weir_grade grade_of(const merge_run *run) {
+    const merge_finding *out = run->out;
+    if (count_proved(run) == out->tensors_of) {
         return WEIR_GRADE_PROVED;
     }
     return out->tensors == out->tensors_of ? WEIR_GRADE_STRONG : WEIR_GRADE_WEAK;
@@ -180,7 +184,10 @@ static weir_grade grade_of(const merge_run *run) {
 weir_code merge_conclude(bool *is_merge, merge_run *run, merge_method method, weir_error *err) {
     merge_finding *out = run->out;
     take_rows(run);
-    *is_merge = out->tensors > 0 && 2 * out->tensors > out->tensors_of;
+    /* Rows that are only near a recipe say something when nothing else is left anywhere. */
+    const bool is_sure = 2 * count_proved(run) > out->tensors_of;
+    const bool is_near = 2 * out->tensors > out->tensors_of && out->rest <= THRESHOLD_MERGE_REST;
+    *is_merge = out->tensors > 0 && (is_sure || is_near);
     if (!*is_merge) {
         for (size_t i = 0; i < run->work_count; i++) {
             run->diff->tensors[run->works[i].row].change = WEIR_CHANGE_UNKNOWN;

@@ -9,6 +9,8 @@
 static void describe_weight(text_buffer *text, const merge_parent *source) {
     if (source->tensors > 0) {
         text_buffer_format(text, "%zu tensors", source->tensors);
+    } else if (isnan(source->weight) && !source->by_layer) {
+        text_buffer_format(text, "no weight of its own");
     } else if (isnan(source->weight)) {
         text_buffer_format(text, "by layer");
     } else {
