@@ -424,7 +424,7 @@ static weir_code search_whole(merge_candidate *best, merge_run *run, weir_error 
         bool is_on_base;
     } ways[] = {{MERGE_MODEL_STOCK, false}, {MERGE_NUSLERP, false}, {MERGE_NUSLERP, true},
                 {MERGE_SCE, false},         {MERGE_KARCHER, false}, {MERGE_MULTISLERP, false},
-                {MERGE_MULTISLERP, true},   {MERGE_RAM_PLUS, false}};
+                {MERGE_MULTISLERP, true},   {MERGE_RAM, false},     {MERGE_RAM_PLUS, false}};
     const merge_work *work = smallest_work(run);
     double sum = 0;
     *best = (merge_candidate){.score = {.count = 0}};

@@ -165,6 +165,24 @@ static weir_code tell_weights(merge_run *run, weir_error *err) {
     return WEIR_OK;
 }
 
+/* Sources with a weight that is one: a model that is a parent but for few numbers has but one. */
+static size_t count_contributors(const merge_run *run) {
+    size_t count = 0;
+    for (size_t p = 0; p < run->out->parent_count; p++) {
+        double sum = 0;
+        size_t rows = 0;
+        for (size_t i = 0; i < run->work_count; i++) {
+            const merge_row *row = &run->out->rows[run->works[i].row];
+            if (row->is_explained && !run->works[i].is_still) {
+                sum += fabs(row->weights[p]);
+                rows++;
+            }
+        }
+        count += sum >= THRESHOLD_MERGE_WEIGHT_LEAST * (double)rows && rows > 0;
+    }
+    return count;
+}
+
 static size_t count_proved(const merge_run *run) {
     size_t proved = 0;
     for (size_t i = 0; i < run->work_count; i++) {
@@ -186,7 +204,8 @@ weir_code merge_conclude(bool *is_merge, merge_run *run, merge_method method, we
     take_rows(run);
     /* Rows that are only near a recipe say something when nothing else is left anywhere. */
     const bool is_sure = 2 * count_proved(run) > out->tensors_of;
-    const bool is_near = 2 * out->tensors > out->tensors_of && out->rest <= THRESHOLD_MERGE_REST;
+    const bool is_near = 2 * out->tensors > out->tensors_of && out->rest <= THRESHOLD_MERGE_REST &&
+                         count_contributors(run) > 1;
     *is_merge = out->tensors > 0 && (is_sure || is_near);
     if (!*is_merge) {
         for (size_t i = 0; i < run->work_count; i++) {

@@ -109,8 +109,8 @@ static const double THRESHOLD_MERGE_CHI_SQUARE = 50;
  * trained after the merge most. */
 static const double THRESHOLD_MERGE_FITS = 0.95;
 
-/* ... and leaves at most this share of the squared change: few numbers may hold most of it. Rounding
- * leaves under .01 where the change is as large as the rounding. */
+/* ... and leaves at most this share of the squared change: few numbers may hold most of it.
+ * Rounding leaves under .01 where the change is as large as the rounding. */
 static const double THRESHOLD_MERGE_REST = 0.05;
 
 /* Several parents contribute, though no recipe fits, when the best fit of all leaves this share
