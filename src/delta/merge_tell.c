@@ -165,20 +165,20 @@ static weir_code tell_weights(merge_run *run, weir_error *err) {
     return WEIR_OK;
 }
 
-/* Sources with a weight that is one: a model that is a parent but for few numbers has but one. */
+/* Sources with a weight in most rows: a model that is a parent but for few numbers has but one. */
 static size_t count_contributors(const merge_run *run) {
     size_t count = 0;
     for (size_t p = 0; p < run->out->parent_count; p++) {
-        double sum = 0;
+        size_t weighty = 0;
         size_t rows = 0;
         for (size_t i = 0; i < run->work_count; i++) {
             const merge_row *row = &run->out->rows[run->works[i].row];
             if (row->is_explained && !run->works[i].is_still) {
-                sum += fabs(row->weights[p]);
+                weighty += fabs(row->weights[p]) >= THRESHOLD_MERGE_WEIGHT_LEAST;
                 rows++;
             }
         }
-        count += sum >= THRESHOLD_MERGE_WEIGHT_LEAST * (double)rows && rows > 0;
+        count += rows > 0 && 2 * weighty >= rows;
     }
     return count;
 }
