@@ -13,6 +13,7 @@
 
 enum { ROW_SAMPLE = 1 << 15, TELLING_LEAST = 500 };
 static const double source_least = 0.01;
+static const double mask_least = 0.02; /* densities beyond are not written */
 static const double della_slope = 0.1; /* a slope of 2 epsilon, .3 by default; dare has none */
 
 /* What one row showed, kept in its work: `whole` holds what told and what hit. */
@@ -149,6 +150,20 @@ static weir_code tell_atoms(merge_run *run, const shown *rows, const gathered *a
     return merge_tell(run, sentence, err);
 }
 
+/* Whether masks explain the numbers, and are masks: what is one parent but for few numbers is that
+ * parent, edited. */
+static bool is_atom_merge(const gathered *all, size_t parents) {
+    const double telling = (double)all->telling;
+    bool are_masks = true;
+    for (size_t j = 0; j < parents; j++) {
+        const double density = (double)all->taken[j] / telling;
+        are_masks = are_masks && density >= mask_least && density <= 1 - mask_least;
+    }
+    return all->telling >= TELLING_LEAST && are_masks &&
+           (double)all->hit >= THRESHOLD_MERGE_FITS * telling &&
+           all->rest <= THRESHOLD_MERGE_REST * all->change;
+}
+
 weir_code merge_try_random(bool *is_found, merge_run *run, weir_error *err) {
     WEIR_CLEANUP(free) shown *rows = calloc(run->work_count + 1, sizeof *rows);
     if (!rows) {
@@ -161,8 +176,7 @@ weir_code merge_try_random(bool *is_found, merge_run *run, weir_error *err) {
     }
     const bool is_mosaic = all.mosaic.telling >= TELLING_LEAST && is_mosaic_row(&all.mosaic) &&
                            count_sources(&all.mosaic, run->chosen_count + 1) > 1;
-    const bool is_atoms = all.telling >= TELLING_LEAST &&
-                          (double)all.hit >= THRESHOLD_MERGE_FITS * (double)all.telling;
+    const bool is_atoms = is_atom_merge(&all, run->chosen_count);
     *is_found = is_mosaic || is_atoms;
     if (is_mosaic) {
         return tell_mosaic(run, rows, &all, err);
