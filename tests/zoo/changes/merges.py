@@ -152,8 +152,8 @@ def one_of(*methods: str) -> tuple[str, ...]:
 
 # method: (whether it needs the base, whether a replay of it is exact, names that are as right)
 METHODS: dict[str, tuple[bool, bool, tuple[str, ...]]] = {
-    "nuslerp": (False, False, ALIKE),
     "ties": (True, True, one_of("ties")),
+    "nuslerp": (False, False, ALIKE),
     "dare_linear": (True, False, one_of("dare_linear", "dare_ties", "dare", "della_linear")),
     "dare_ties": (True, False, one_of("dare_ties", "dare", "dare_linear", "della")),
     "della": (True, False, one_of("della", "della_linear", "dare_ties", "dare")),
@@ -176,7 +176,7 @@ MIXES = Values(((0.5, 0.5, 0.5), (0.7, 0.4, 0.6)),
                ((0.4, 0.6, 0.7), (0.55, 0.3, 0.4), (0.8, 0.5, 0.8), (0.35, 0.65, 0.3)))
 
 
-@change(10, "method", FAMILIES, in_mini=4, method=Values(tuple(METHODS)), mix=MIXES, together=("mix",))
+@change(10, "method", FAMILIES, in_mini=1, method=Values(tuple(METHODS)), mix=MIXES, together=("mix",))
 def method(job: Job, method: str, mix: tuple[float, float, float]) -> None:
     """mix: the weights of both and the density. Methods that need two models take the base as the first."""
     on_base, is_exact, names = METHODS[method]
