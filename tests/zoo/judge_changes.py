@@ -14,13 +14,13 @@ import argparse
 import hashlib
 import json
 import statistics
-import sys
-import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 from changes.answers import REPLAYED, Found, Weir, judge_case, wilson
+from judgement import WORKERS
+from traces import in_pairs
 
 SIZE_OF_RANKS = 3e-3
 WEIGHT_NEAR = 0.01
@@ -147,7 +147,8 @@ def summarise(judged: list[Found]) -> Found:
                     "most": max(one["seconds"] for one in judged),
                     "slowest": max(judged, key=lambda one: one["seconds"])["id"]},
         "right": share(judged, "right"), "with_rest": sum(one["with_rest"] for one in judged),
-        "onion": {"outer": share(onions, "outer"), "inner": share(onions, "inner"), "whole": share(onions, "right")},
+        "onion": {"outer": share(onions, "outer"), "inner": share(onions, "inner"), "whole": share(onions, "right"),
+                  "any_order": share(onions, "any_order")},
         "ranks": judge_ranks(judged), "merges": judge_merges(judged), "ablations": judge_ablations(judged),
         "accused": share(negatives, "accuses"),
         "accused_trained": share([one for one in negatives if one["trained"]], "accuses"),
@@ -172,12 +173,11 @@ def some_of_each(cases: list[Found], most: int) -> list[Found]:
 
 
 def ask(weir: Weir, cases: list[Found]) -> list[Found]:
-    judged = []
-    began = time.monotonic()
-    for case in cases:
+    def one(case: Found) -> Found:
         answer, seconds, error = weir.diff(case["base"], case["model"], case["parents"])
-        judged.append(judge_case(case, answer, seconds, error))
-    print(f"asked {len(cases)} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        return judge_case(case, answer, seconds, error)
+
+    judged: list[Found] = in_pairs(WORKERS, [(one, case) for case in cases], "asked")
     return judged
 
 
@@ -192,7 +192,7 @@ def wrong_lines(judged: list[Found]) -> list[str]:
         lines.append(f"| {one['group']} | {one['id']} | {' > '.join(one['truth'])} | "
                      f"{' > '.join(one['said']) or 'nothing'} | {how} |")
     for one in sorted(judged, key=lambda one: -one["seconds"])[:10]:
-        lines.append(f"| {one['group']} | {one['id']} | took {one['seconds']:.1f} s of one processor | | slow |")
+        lines.append(f"| {one['group']} | {one['id']} | took {one['seconds']:.1f} s | | slow |")
     return lines
 
 

@@ -111,6 +111,7 @@ def lora_and_embeddings(job: Job, rank: int) -> Checkpoint:
     base = job.base()
     model = merged(job.source, job.family, rank, "all", 9, (("modules_to_save", ("embed_tokens",)),))
     tell_rank(job, base, model, rank, None, beside=["full_rank"])
+    job.case.layers[0]["modules"].remove("embedding")
     return model
 
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,28 +28,22 @@ REPLAYED = 0.9999
 SECONDS_MOST = 600.0
 
 
-def processor_seconds() -> float:
-    """Of all children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 @dataclass(frozen=True)
 class Weir:
     program: Path
 
     def diff(self, base: str, model: str, parents: list[str]) -> tuple[Found, float, str]:
-        """The answer, or {} when there is none; seconds of the processor; what was said on stderr."""
+        """The answer, or {} when there is none; seconds; what was said on stderr."""
         kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "TMPDIR")}
         given = [word for parent in parents for word in ("--parent", parent)]
-        began = processor_seconds()
+        began = time.monotonic()
         try:
             done = subprocess.run([self.program, "diff", "--jobs", "1", "--json", base, model, *given],
                                   capture_output=True, text=True, check=False, timeout=SECONDS_MOST,
                                   env=kept | {"LC_ALL": "C.UTF-8", "ASAN_OPTIONS": "detect_leaks=0"})
         except subprocess.TimeoutExpired:
             return {}, SECONDS_MOST, f"no answer within {SECONDS_MOST} s"
-        seconds = processor_seconds() - began
+        seconds = time.monotonic() - began
         try:
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:
@@ -130,17 +124,22 @@ def names_of_parents(case: Found, truth: Found) -> dict[str, str]:
             if Path(path).name[0] in truth["parents"]}
 
 
+def weight_errors(said: Found, wanted: float) -> list[float]:
+    """Of one weight for all, or of those of the layers."""
+    weights = [said["weight"]] if said.get("weight") is not None else said.get("layers") or []
+    return [abs(weight - wanted) for weight in weights if weight is not None]
+
+
 def judge_merged(case: Found, truth: Found, said: Found) -> Found:
     letters = names_of_parents(case, truth)
     base = Path(case["base"]).name
-    weights = {one["model"]: one.get("weight") for one in said.get("parents") or [] if one["model"] != base}
+    parents = {one["model"]: one for one in said.get("parents") or [] if one["model"] != base}
     judged: Found = {"method_right": said.get("method") in truth["methods"], "method": said.get("method")}
     if truth["parents"]:
-        judged["parents_right"] = set(weights) == set(letters)
-    if truth.get("weights") and all(name in weights for name in letters):
-        errors = [abs(weights[name] - truth["weights"][letter]) if weights[name] is not None else math.inf
-                  for name, letter in letters.items()]
-        judged["weight_error"] = max(errors) if errors and max(errors) < math.inf else None
+        judged["parents_right"] = set(parents) == set(letters)
+    if truth.get("weights") and all(name in parents for name in letters):
+        errors = [weight_errors(parents[name], truth["weights"][letter]) for name, letter in letters.items()]
+        judged["weight_error"] = max(map(max, errors)) if all(errors) else None
     if truth.get("replay"):
         judged["replay"] = said.get("replay")
     return judged
@@ -204,6 +203,8 @@ def judge_case(case: Found, answer: Found, seconds: float = 0.0, error: str = ""
         "sound": right or is_open,
         "with_rest": right and bool(known) and names[-1] == "unknown",
         "outer": bool(names) and accepts(wanted[0], names[0]),
+        "any_order": len(known) == len(wanted) and all(
+            any(accepts(layer, name) for name in known) for layer in wanted),
         "inner": None if single else len(names) > 1 and accepts(wanted[1], names[1]),
         "accuses": "ablated" in names and not any(layer["class"] == "ablated" for layer in wanted),
         "trained": case["trained"], "relation": answer.get("relation"),

@@ -50,6 +50,7 @@ def half_lines(name: str, half: Found) -> list[str]:
         "cases right": half["right"], "answered with a class": half["coverage"],
         "right where answered": half["selective_accuracy"], "of two and more changes, the outer one": onion["outer"],
         "the one under it": onion["inner"], "all of them": onion["whole"],
+        "all of them, in whatever order": onion["any_order"],
         "LoRA of .3% and more: rank exact": ranks["exact"], "within 2": ranks["within_2"],
         "parts touched, where it was said": ranks["modules"],
         "below .3%: a rank was given": ranks["given_below_floor"],
@@ -69,7 +70,7 @@ def half_lines(name: str, half: Found) -> list[str]:
         f"### {name}",
         f"{half['cases']} cases. Macro-F1 over the classes of single changes: {number(half['macro_f1'], 3)}.{errors} "
         f"In {half['with_rest']} right answers a rest was left open besides. The median answer took "
-        f"{half['seconds']['median']:.2f} s of one processor, the slowest {half['seconds']['most']:.1f} s.", "",
+        f"{half['seconds']['median']:.2f} s, the slowest {half['seconds']['most']:.1f} s.", "",
         *rates("share (Wilson's 95% interval)", numbers), *group_lines(half), *class_lines(half),
         *confusion_lines(half["confusion"]),
     ]

@@ -17,6 +17,8 @@ import torch
 from changes import edits
 from changes.answers import Found, Weir, wilson
 from checkpoint import Checkpoint, read, stored_dtype, write
+from judgement import WORKERS
+from traces import in_pairs
 
 FAMILIES = ("llama", "qwen2", "llama-mid", "qwen3", "gemma", "gpt2", "mixtral", "phi3")
 Random = torch.Generator
@@ -101,37 +103,38 @@ def with_stranger(model: Checkpoint, other: Checkpoint, random: Random) -> Check
     return model.map(lambda name, t: (1 - share) * t + share * other.tensors[name])
 
 
+def negative(weir: Weir, roots: Path, families: list[list[str]], seed: int, number: int) -> Found:
+    """Every fifth is edited twice, every twentieth mixed with a stranger."""
+    kinds = sorted(KINDS)
+    random = torch.Generator().manual_seed(seed + number)
+    some = families[number % len(families)]
+    root = roots / some[int(torch.randint(len(some), (1,), generator=random))]
+    chosen = [kinds[(number // len(families)) % len(kinds)]]
+    if number % 5 == 0:
+        chosen.append(kinds[int(torch.randint(len(kinds), (1,), generator=random))])
+    model = read(root)
+    for kind in chosen:
+        model = KINDS[kind](model, random)
+    if number % 20 == 0:
+        other = roots / some[(some.index(root.name) + 1) % len(some)]
+        model = with_stranger(model, read(other), random)
+        chosen.append("stranger")
+    with tempfile.TemporaryDirectory() as folder:
+        target = write(Path(folder) / "model", model, stored_dtype(root))
+        answer, _, _ = weir.diff(str(root), str(target), [])
+    said = [one["class"] for one in answer.get("changes", []) if one["class"] != "partial"]
+    return {"number": number, "root": root.name, "edits": chosen, "said": said, "failed": not answer}
+
+
 def sweep(weir: Weir, roots: Path, names: list[str], count: int, seed: int) -> Found:
-    """`count` negatives; every fifth is edited twice, every twentieth mixed with a stranger."""
     families = [[name for name in names if name.rsplit("-", 1)[0] == family] for family in FAMILIES]
     families = [some for some in families if some]
-    kinds = sorted(KINDS)
-    answers: Counter[str] = Counter()
-    accused: list[Found] = []
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(count):
-            random = torch.Generator().manual_seed(seed + number)
-            some = families[number % len(families)]
-            root = roots / some[int(torch.randint(len(some), (1,), generator=random))]
-            chosen = [kinds[(number // len(families)) % len(kinds)]]
-            if number % 5 == 0:
-                chosen.append(kinds[int(torch.randint(len(kinds), (1,), generator=random))])
-            model = read(root)
-            for kind in chosen:
-                model = KINDS[kind](model, random)
-            if number % 20 == 0:
-                other = roots / some[(some.index(root.name) + 1) % len(some)]
-                model = with_stranger(model, read(other), random)
-                chosen.append("stranger")
-            target = write(Path(folder) / "model", model, stored_dtype(root))
-            answer, _, _ = weir.diff(str(root), str(target), [])
-            names_said = [one["class"] for one in answer.get("changes", []) if one["class"] != "partial"]
-            failed += not answer
-            answers[" + ".join(names_said) or "nothing"] += 1
-            if "ablated" in names_said:
-                accused.append({"number": number, "root": root.name, "edits": chosen})
+    torch.set_num_threads(1)
+    tried = in_pairs(WORKERS, [(negative, weir, roots, families, seed, number) for number in range(count)],
+                     "cheap negatives")
+    accused = [one for one in tried if "ablated" in one["said"]]
+    answers = Counter(" + ".join(one["said"]) or "nothing" for one in tried)
     low, high = wilson(len(accused), count)
-    return {"negatives": count, "seed": seed, "accused": len(accused), "interval": [low, high], "failed": failed,
-            "rate_below_if_none": -math.log(0.05) / count, "which": accused[:50],
-            "answers": dict(answers.most_common(20))}
+    return {"negatives": count, "seed": seed, "accused": len(accused), "interval": [low, high],
+            "failed": sum(one["failed"] for one in tried), "rate_below_if_none": -math.log(0.05) / count,
+            "which": accused[:50], "answers": dict(answers.most_common(20))}
