@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "base/threads.h"
 #include "delta/ablation.h"
+#include "delta/empty_direction.h"
 #include "delta/examine.h"
 #include "delta/merge.h"
 #include "delta/row_look.h"
@@ -113,6 +114,30 @@ static weir_code list_rows(examination *run, weir_error *err) {
     return WEIR_OK;
 }
 
+/* An ablation under a training hides from the single matrices; at full strength it leaves a
+ * direction that nothing writes along. Wide streams would cost more than the comparison. */
+static weir_code has_empty_direction(bool *out, const examination *run, weir_error *err) {
+    enum { WIDTH_MOST = 2048 };
+    const weir_diff *diff = run->diff;
+    size_t trained = 0;
+    uint64_t width = 0;
+    *out = false;
+    for (size_t i = 0; i < diff->tensor_count; i++) {
+        const tensor_delta *row = &diff->tensors[i];
+        const weir_tensor *tensor = tensor_delta_shown(diff, row);
+        trained += row->look && row->look->is_measured && role_writes_residual(tensor->role) &&
+                   tensor->rows > 1;
+        width = tensor->role == WEIR_ROLE_O ? tensor->rows : width;
+    }
+    if (trained < 2 || width == 0 || width > WIDTH_MOST) {
+        return WEIR_OK;
+    }
+    empty_direction found;
+    WEIR_TRY(empty_direction_find(&found, diff->model, (unsigned)run->thread_count, err));
+    *out = found.answer == EMPTY_DIRECTION_FOUND;
+    return WEIR_OK;
+}
+
 /* Whether directions were projected out, where enough write matrices look like it. */
 static weir_code examine_ablation(examination *run, weir_error *err) {
     enum { SUSPECTS_NEEDED = 2 };
@@ -124,7 +149,11 @@ static weir_code examine_ablation(examination *run, weir_error *err) {
                     role_writes_residual(tensor_delta_shown(diff, row)->role);
     }
     if (suspects < SUSPECTS_NEEDED) {
-        return WEIR_OK;
+        bool is_empty;
+        WEIR_TRY(has_empty_direction(&is_empty, run, err));
+        if (!is_empty) {
+            return WEIR_OK;
+        }
     }
     diff->ablation = calloc(1, sizeof *diff->ablation);
     if (!diff->ablation) {
@@ -145,8 +174,12 @@ static weir_code examine_ablation(examination *run, weir_error *err) {
 
 /* What the rows that can be told are, taken together. */
 typedef struct company {
-    size_t full;     /* trained in full, and large enough to show an adapter as well */
+    size_t full;     /* trained in full */
+    size_t small;    /* of them, too small to show an adapter of the rank of the others */
+    size_t vectors;  /* norms and biases that moved */
     size_t low;      /* of low rank */
+    size_t uniform;  /* scaled or disturbed by noise */
+    size_t open;     /* changed matrices that tell nothing of their own, not for being faint */
     size_t matrices; /* that changed */
     uint64_t rank;   /* the largest of those of low rank */
     bool is_low_role[WEIR_ROLE_COUNT];
@@ -162,6 +195,10 @@ static bool is_too_small(const weir_diff *diff, const tensor_delta *row, uint64_
     return short_side(diff, row) < 4 * rank;
 }
 
+static bool is_faint(const tensor_delta *row) {
+    return row->look->is_measured && row->look->low_rank.verdict == LOW_RANK_BELOW_FLOOR;
+}
+
 static company find_company(const weir_diff *diff) {
     company all = {0};
     for (size_t i = 0; i < diff->tensor_count; i++) {
@@ -174,11 +211,28 @@ static company find_company(const weir_diff *diff) {
     }
     for (size_t i = 0; i < diff->tensor_count; i++) {
         const tensor_delta *row = &diff->tensors[i];
-        all.matrices += row->look && tensor_delta_shown(diff, row)->rows > 1;
-        all.full +=
-            row->look && row->change == WEIR_CHANGE_FULL_RANK && !is_too_small(diff, row, all.rank);
+        if (!row->look || tensor_delta_shown(diff, row)->rows < 2) {
+            all.vectors += row->look != NULL;
+            continue;
+        }
+        const bool is_full = row->change == WEIR_CHANGE_FULL_RANK;
+        all.matrices++;
+        all.full += is_full;
+        all.small += is_full && is_too_small(diff, row, all.rank);
+        all.uniform += row->change == WEIR_CHANGE_SCALED || row->change == WEIR_CHANGE_PERTURBED;
+        all.open += row->change == WEIR_CHANGE_UNKNOWN && !is_faint(row);
     }
     return all;
+}
+
+/* A class that only few of the matrices show, among others that were trained or tell nothing, is no
+ * edit of its own: chance and the storage's noise make such rows. */
+static bool is_stray(const tensor_delta *row, const company *all) {
+    const size_t others = all->full + all->open;
+    const bool is_uniform =
+        row->change == WEIR_CHANGE_SCALED || row->change == WEIR_CHANGE_PERTURBED;
+    const bool is_low = row->change == WEIR_CHANGE_LOW_RANK && !row->look->is_replayed;
+    return (is_uniform && all->uniform <= others + all->low) || (is_low && 2 * all->low < others);
 }
 
 /* The class of a row that its neighbours tell, else its own. */
@@ -186,12 +240,17 @@ static weir_change_class class_by_company(const weir_diff *diff, const tensor_de
                                           const company *all) {
     const weir_tensor *tensor = tensor_delta_shown(diff, row);
     const bool is_vector = tensor->rows == 1;
-    const bool is_faint =
-        row->look->is_measured && row->look->low_rank.verdict == LOW_RANK_BELOW_FLOOR;
+    const bool is_trained = all->full > all->low;
     const bool is_open = row->look->is_measured && row->change == WEIR_CHANGE_UNKNOWN;
+    if (is_stray(row, all)) {
+        return is_trained ? WEIR_CHANGE_FULL_RANK
+               : all->is_low_role[tensor->role] && 2 * all->low >= all->full + all->open
+                   ? WEIR_CHANGE_LOW_RANK
+                   : WEIR_CHANGE_UNKNOWN;
+    }
     if (row->change == WEIR_CHANGE_FULL_RANK) {
         const bool is_adapter =
-            all->low > 1 && all->full == 0 && is_too_small(diff, row, all->rank);
+            all->low > 1 && all->full == all->small && all->low >= all->small && all->vectors == 0;
         return is_adapter ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_FULL_RANK;
     }
     if (row->change != WEIR_CHANGE_UNKNOWN) {
@@ -200,20 +259,22 @@ static weir_change_class class_by_company(const weir_diff *diff, const tensor_de
     if (is_vector && all->matrices == 0) {
         return WEIR_CHANGE_PARTIAL;
     }
-    if ((is_vector || is_open) && all->full > all->low) {
+    if ((is_vector || is_open) && is_trained) {
         return WEIR_CHANGE_FULL_RANK;
     }
-    const bool is_theirs = is_faint && all->is_low_role[tensor->role];
-    const bool is_small = is_open && all->low > 1 && is_too_small(diff, row, all->rank);
-    return all->full == 0 && (is_theirs || is_small) ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_UNKNOWN;
+    const bool is_company_low =
+        all->low > 1 && all->full == all->small && 2 * all->low >= all->open;
+    const bool is_theirs = is_open && all->is_low_role[tensor->role];
+    const bool is_small = is_open && is_too_small(diff, row, all->rank);
+    return is_company_low && (is_theirs || is_small) ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_UNKNOWN;
 }
 
 /*
  * Small and faint tensors follow the others: where the matrices that can be told were trained in
  * full, norms and biases that moved were trained too, and a matrix that does not tell is one more
- * of them. Where all that can be told are of low rank, a faint one of the same role is taken for
- * theirs, and so is one too small to show that rank. Nothing follows a mixture. Where no matrix
- * changed, that is all to be said.
+ * of them. Where those that can be told are of low rank, one of the same role that does not tell is
+ * taken for theirs, and so is one too small to show that rank. What few show among many others is
+ * not told as an edit of its own. Where no matrix changed, that is all to be said.
  */
 static void follow_others(weir_diff *diff) {
     const company all = find_company(diff);

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/fail.h"
 #include "base/hash.h"
+#include "delta/full_bound.h"
 #include "delta/rounding.h"
 #include "delta/thresholds.h"
 #include "kernel/convert.h"
@@ -285,6 +286,21 @@ static weir_code search_ranks(search *at, bool runs_along_rows, weir_error *err)
     return is_plain ? search_rank(at, err) : WEIR_OK;
 }
 
+/* A change so far from every rank that may be told that none need be tried. */
+static weir_code bound_says_full(bool *is_full, search *at, weir_error *err) {
+    low_rank_fit *const out = at->out;
+    double excess;
+    WEIR_TRY(full_bound_excess(&excess, &at->look, at->look.dtype, at->cap, err));
+    *is_full = excess >= THRESHOLD_FULL_EXCESS;
+    if (*is_full) {
+        WEIR_TRY(begin(at, err));
+        out->rank = count_above(&at->raw, THRESHOLD_RANK_OVER_EDGE * out->edge);
+        out->excess = excess;
+        out->verdict = LOW_RANK_FULL;
+    }
+    return WEIR_OK;
+}
+
 /* With steps known: try ranks. */
 static weir_code decide_by_boxes(search *at, weir_error *err) {
     low_rank_fit *const out = at->out;
@@ -298,7 +314,12 @@ static weir_code decide_by_boxes(search *at, weir_error *err) {
         out->values[0] = at->raw.values[0];
         return WEIR_OK;
     }
-    return search_ranks(at, along >= THRESHOLD_ROW_SCALE_OVER_CHANCE, err);
+    const bool runs_along_rows = along >= THRESHOLD_ROW_SCALE_OVER_CHANCE;
+    bool is_full = false;
+    WEIR_TRY(!runs_along_rows && out->unchanged <= THRESHOLD_FULL_UNCHANGED
+                 ? bound_says_full(&is_full, at, err)
+                 : WEIR_OK);
+    return is_full ? WEIR_OK : search_ranks(at, runs_along_rows, err);
 }
 
 /* What storing the base itself in a block dtype does to it: the noise that any edit stands in, with

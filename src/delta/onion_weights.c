@@ -12,6 +12,7 @@
 #include "delta/merge.h"
 #include "delta/onion.h"
 #include "delta/row_look.h"
+#include "delta/thresholds.h"
 
 static bool has_zeros(const weir_diff *diff, const tensor_delta *row,
                       const onion_selection *select) {
@@ -106,6 +107,16 @@ static weir_code add_merged(weir_diff *diff, weir_error *err) {
     found.replay =
         merge->replayed_of > 0 ? (double)merge->replayed / (double)merge->replayed_of : (double)NAN;
     return onion_add(diff, &found, err);
+}
+
+/*
+ * Whether the projection came after the rest: r = u'D along the direction is then -lambda u'W up to
+ * (1 - lambda) of what else was done along it, and the identity holds to rounding at full strength;
+ * what is trained afterwards writes along the direction again.
+ */
+static bool ablation_is_last(const weir_diff *diff) {
+    return diff->ablation && diff->ablation->answer == ABLATION_YES &&
+           diff->ablation->identity >= THRESHOLD_IDENTITY_LAST;
 }
 
 static weir_code add_ablated(weir_diff *diff, weir_error *err) {
@@ -302,9 +313,11 @@ static weir_code add_unknown(weir_diff *diff, weir_error *err) {
 weir_code onion_add_weights(weir_diff *diff, weir_error *err) {
     WEIR_TRY(add_pruned(diff, err));
     WEIR_TRY(add_merged(diff, err));
+    const bool is_last = ablation_is_last(diff);
+    WEIR_TRY(is_last ? add_ablated(diff, err) : WEIR_OK);
     WEIR_TRY(add_low_rank(diff, err));
     WEIR_TRY(add_full_rank(diff, err));
-    WEIR_TRY(add_ablated(diff, err));
+    WEIR_TRY(is_last ? WEIR_OK : add_ablated(diff, err));
     WEIR_TRY(add_scaled(diff, err));
     WEIR_TRY(onion_add_class(diff, onion_change(WEIR_CHANGE_PERTURBED, WEIR_GRADE_STRONG), err));
     WEIR_TRY(add_partial(diff, err));

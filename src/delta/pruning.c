@@ -310,9 +310,10 @@ bool pruning_is_suspected(const matrix_look *look) {
         from_near += is_zero(model) && fabsf(base) > step;
     }
     /* Float numbers do not become zero by chance; near a level that is zero any change can. */
-    const double suspected = step > 0 ? THRESHOLD_ZEROS_PRUNED : THRESHOLD_ZEROS_SUSPECTED;
-    return count > 0 && ((double)from_far >= suspected * (double)count ||
-                         (double)from_near >= THRESHOLD_ZEROS_PRUNED * (double)count);
+    const double suspected = step > 0 ? THRESHOLD_ZEROS_CODED : THRESHOLD_ZEROS_SUSPECTED;
+    return count > 0 &&
+           ((double)from_far >= suspected * (double)count ||
+            (double)from_near >= (step > 0 ? suspected : THRESHOLD_ZEROS_PRUNED) * (double)count);
 }
 
 weir_code pruning_measure(pruning *out, const matrix_look *look, const weir_diff *diff,

@@ -43,6 +43,13 @@ static weir_code test_change(row_look *out, const matrix_look *look, low_rank_sc
     out->is_measured = true;
     out->rounding = look->rounding;
     out->base_norm = sqrt(look->base_square);
+    if (out->zeros.is_pruned) {
+        /* The zeros cut holes into whatever was there: a factor or a rank can no longer be seen. */
+        WEIR_TRY(low_rank_find(&out->low_rank, look, scratch, err));
+        const bool is_full = out->low_rank.verdict == LOW_RANK_FULL;
+        out->low_rank.verdict = is_full ? LOW_RANK_FULL : LOW_RANK_UNSETTLED;
+        return WEIR_OK;
+    }
     WEIR_TRY(scale_fit_find(&out->scale, look, err));
     if (out->scale.axis != SCALE_NONE) {
         return WEIR_OK;

@@ -136,13 +136,16 @@ static weir_code fit_axis(scale_fit *out, const matrix_look *look, scale_axis ax
                           weir_error *err) {
     WEIR_CLEANUP(fit_release) fit work = {0};
     WEIR_TRY(begin(&work, look, axis, err));
+    double last = (double)INFINITY;
     for (int i = 0; i < ROUNDS_MOST; i++) {
         work.is_first = i == 0;
         pass(&work);
         summarise(out, &work);
-        if (out->excess <= THRESHOLD_RANK_EXCESS / 4) {
+        const bool is_stuck = i >= 2 && out->excess > 1 && out->excess > 0.8 * last;
+        if (out->excess <= THRESHOLD_RANK_EXCESS / 4 || is_stuck) {
             return WEIR_OK;
         }
+        last = out->excess;
         take_factors(&work);
     }
     return WEIR_OK;

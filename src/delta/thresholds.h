@@ -233,4 +233,13 @@ static const double THRESHOLD_REPLAY_EQUAL = 0.97;
 /* A few changed numbers have no pattern: one factor or one direction explains any of them. */
 enum { THRESHOLD_PATTERN_NUMBERS = 64 };
 
+/* An ablation is told as the outermost change of the numbers when its identity holds so closely:
+ * training of 1% of the norm afterwards leaves a cosine of .99 and less along the direction. */
+static const double THRESHOLD_IDENTITY_LAST = 0.9995;
+
+/* The same for numbers stored as codes, one of which is zero: any change of the size of a step
+ * moves some there, up to 3% for a projection of full strength in 4 bits. Nobody prunes a
+ * twentieth. */
+static const double THRESHOLD_ZEROS_CODED = 0.05;
+
 #endif
