@@ -391,7 +391,7 @@ static weir_code for_each_matrix(examination *run, matrix_step work, unsigned th
         for (size_t i = 0; i < run->pool.count; i++) {
             weir_error own = {0};
             const weir_code code = work(run, i, &desk, &own);
-#pragma omp critical(ablation_failure)
+#pragma omp critical
             if (code != WEIR_OK && i < first_at) {
                 first_at = i;
                 first = code;

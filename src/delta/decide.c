@@ -148,6 +148,9 @@ static double rest_of(const weir_diff *diff, size_t index) {
         const double rest = diff->merge->rows[index].rest;
         return isfinite(rest) ? rest : 1;
     }
+    if (row->change == WEIR_CHANGE_ROTATED) {
+        return 0; /* the difference is the other basis; what is left there was checked */
+    }
     if (row->change == WEIR_CHANGE_ABLATED) {
         return 1 - diff->ablation->share;
     }

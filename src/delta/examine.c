@@ -192,7 +192,7 @@ static uint64_t short_side(const weir_diff *diff, const tensor_delta *row) {
 
 /* A matrix of full rank may be too small to show an adapter of a rank that others have. */
 static bool is_too_small(const weir_diff *diff, const tensor_delta *row, uint64_t rank) {
-    return short_side(diff, row) < 4 * rank;
+    return short_side(diff, row) < 4 * (rank + 1); /* a row scale counts for one */
 }
 
 static bool is_faint(const tensor_delta *row) {

@@ -75,12 +75,47 @@ static void describe_lambdas(text_buffer *text, const ablation_verdict *verdict)
     }
 }
 
+/* Those whose words never vary. */
+static const char *const plain_names[] = {
+    [WEIR_CHANGE_IDENTICAL] = "nothing was changed",
+    [WEIR_CHANGE_DEPTH] = "given other layers or another order of them",
+    [WEIR_CHANGE_LAYERS_DUPLICATED] = "given some layers twice",
+    [WEIR_CHANGE_PARTIAL] = "changed in part",
+    [WEIR_CHANGE_PERTURBED] = "noise",
+    [WEIR_CHANGE_EXPERTS] = "given other experts",
+    [WEIR_CHANGE_TEMPLATE] = "another chat template",
+    [WEIR_CHANGE_TOKENIZER] = "another tokenizer",
+    [WEIR_CHANGE_CONFIG] = "other settings",
+    [WEIR_CHANGE_CODE] = "other code",
+    [WEIR_CHANGE_UNKNOWN] = "a change that is not decided",
+};
+
+static void name_low_rank(text_buffer *text, const diff_change *found) {
+    text_buffer_format(text, found->has_row_scale ? "a DoRA" : "a LoRA");
+    if (found->rank > 0) {
+        text_buffer_format(text, " of rank %s%" PRIu64, found->is_rank_least ? "at least " : "",
+                           found->rank);
+    }
+    describe_roles(text, found);
+}
+
+static void name_ablated(text_buffer *text, const weir_diff *diff) {
+    if (diff->ablation->directions > 1) {
+        text_buffer_format(text, "%zu directions", diff->ablation->directions);
+    } else {
+        text_buffer_format(text, "a direction");
+    }
+    text_buffer_format(text, " removed from what writes to the residual stream");
+    describe_lambdas(text, diff->ablation);
+}
+
 /* What was done, in a few words that follow "then". */
 void name_change(text_buffer *text, const weir_diff *diff, const diff_change *found) {
-    switch (found->change) {
-    case WEIR_CHANGE_IDENTICAL:
-        text_buffer_format(text, "nothing was changed");
-        break;
+    if (plain_names[found->change]) {
+        text_buffer_format(text, "%s", plain_names[found->change]);
+        return;
+    }
+    switch ((int)found->change) {
     case WEIR_CHANGE_REPACKAGED:
         text_buffer_format(text, "put in another container, %s", found->detail);
         break;
@@ -93,12 +128,6 @@ void name_change(text_buffer *text, const weir_diff *diff, const diff_change *fo
     case WEIR_CHANGE_PRUNED:
         text_buffer_format(text, "pruned (%s, %.0f%% zeros)", found->pattern,
                            found->sparsity * 100);
-        break;
-    case WEIR_CHANGE_DEPTH:
-        text_buffer_format(text, "given other layers or another order of them");
-        break;
-    case WEIR_CHANGE_LAYERS_DUPLICATED:
-        text_buffer_format(text, "given some layers twice");
         break;
     case WEIR_CHANGE_WIDTH:
         text_buffer_format(text, "made narrower or wider (%s)", found->axes);
@@ -119,48 +148,16 @@ void name_change(text_buffer *text, const weir_diff *diff, const diff_change *fo
         describe_parents(text, diff);
         break;
     case WEIR_CHANGE_LOW_RANK:
-        text_buffer_format(text, found->has_row_scale ? "a DoRA" : "a LoRA");
-        if (found->rank > 0) {
-            text_buffer_format(text, " of rank %s%" PRIu64, found->is_rank_least ? "at least " : "",
-                               found->rank);
-        }
-        describe_roles(text, found);
+        name_low_rank(text, found);
         break;
     case WEIR_CHANGE_SCALED:
         text_buffer_format(text, "scaled (%s)", found->axes);
         break;
     case WEIR_CHANGE_ABLATED:
-        text_buffer_format(text, diff->ablation->directions > 1 ? "%zu directions" : "a direction",
-                           diff->ablation->directions);
-        text_buffer_format(text, " removed from what writes to the residual stream");
-        describe_lambdas(text, diff->ablation);
+        name_ablated(text, diff);
         break;
-    case WEIR_CHANGE_PARTIAL:
-        text_buffer_format(text, "changed in part");
-        break;
-    case WEIR_CHANGE_FULL_RANK:
+    default:
         text_buffer_format(text, "trained further (%s)", found->band ? found->band : "in part");
-        break;
-    case WEIR_CHANGE_PERTURBED:
-        text_buffer_format(text, "noise");
-        break;
-    case WEIR_CHANGE_EXPERTS:
-        text_buffer_format(text, "given other experts");
-        break;
-    case WEIR_CHANGE_TEMPLATE:
-        text_buffer_format(text, "another chat template");
-        break;
-    case WEIR_CHANGE_TOKENIZER:
-        text_buffer_format(text, "another tokenizer");
-        break;
-    case WEIR_CHANGE_CONFIG:
-        text_buffer_format(text, "other settings");
-        break;
-    case WEIR_CHANGE_CODE:
-        text_buffer_format(text, "other code");
-        break;
-    case WEIR_CHANGE_UNKNOWN:
-        text_buffer_format(text, "a change that is not decided");
         break;
     }
 }
@@ -238,24 +235,9 @@ static void describe_ablated(text_buffer *text, const weir_diff *diff, const dif
     text_buffer_format(text, ". What the direction stood for cannot be read from weights");
 }
 
-void describe_change(text_buffer *text, const weir_diff *diff, const diff_change *found) {
-    switch (found->change) {
-    case WEIR_CHANGE_IDENTICAL:
-        text_buffer_format(text, "identical: nothing was changed");
-        return;
-    case WEIR_CHANGE_REPACKAGED:
-        text_buffer_format(text, "repackaged: %s", found->detail);
-        return;
-    case WEIR_CHANGE_CAST:
-    case WEIR_CHANGE_QUANTISED:
-        describe_storage(text, found);
-        break;
-    case WEIR_CHANGE_PRUNED:
-        text_buffer_format(text,
-                           "pruned (%s): %.1f%% of the numbers of %" PRIu64 " tensors are zero",
-                           found->pattern, found->sparsity * 100, found->tensors);
-        describe_layers(text, found);
-        break;
+/* Where things stand. */
+static void describe_structure(text_buffer *text, const diff_change *found) {
+    switch ((int)found->change) {
     case WEIR_CHANGE_DEPTH:
     case WEIR_CHANGE_LAYERS_DUPLICATED:
         text_buffer_format(text, "%s: the layers are the base's ",
@@ -279,14 +261,16 @@ void describe_change(text_buffer *text, const weir_diff *diff, const diff_change
                                ? ", everywhere alike: the model computes the same"
                                : "; whether it computes the same was not shown");
         break;
-    case WEIR_CHANGE_MERGED:
-        text_buffer_format(text, "merged by %s:", merge_method_name(diff->merge->method));
-        describe_parents(text, diff);
-        if (isfinite(found->replay)) {
-            text_buffer_format(text, "; computed anew, %.4f%% of the numbers are equal",
-                               floor(found->replay * 1e6) / 1e4);
-        }
+    case WEIR_CHANGE_EXPERTS:
+        text_buffer_format(text, "experts changed: %zu of them%s", found->expert_count,
+                           found->is_router_changed ? ", and the router" : "");
         break;
+    }
+}
+
+/* What the numbers became. */
+static void describe_numbers(text_buffer *text, const weir_diff *diff, const diff_change *found) {
+    switch ((int)found->change) {
     case WEIR_CHANGE_LOW_RANK:
         describe_adapter(text, found);
         break;
@@ -319,9 +303,43 @@ void describe_change(text_buffer *text, const weir_diff *diff, const diff_change
         text_buffer_format(text, "perturbed: the change has no more structure than noise");
         describe_size(text, found);
         break;
+    }
+}
+
+void describe_change(text_buffer *text, const weir_diff *diff, const diff_change *found) {
+    switch ((int)found->change) {
+    case WEIR_CHANGE_IDENTICAL:
+        text_buffer_format(text, "identical: nothing was changed");
+        return;
+    case WEIR_CHANGE_REPACKAGED:
+        text_buffer_format(text, "repackaged: %s", found->detail);
+        return;
+    case WEIR_CHANGE_CAST:
+    case WEIR_CHANGE_QUANTISED:
+        describe_storage(text, found);
+        break;
+    case WEIR_CHANGE_PRUNED:
+        text_buffer_format(text,
+                           "pruned (%s): %.1f%% of the numbers of %" PRIu64 " tensors are zero",
+                           found->pattern, found->sparsity * 100, found->tensors);
+        describe_layers(text, found);
+        break;
+    case WEIR_CHANGE_MERGED:
+        text_buffer_format(text, "merged by %s:", merge_method_name(diff->merge->method));
+        describe_parents(text, diff);
+        if (isfinite(found->replay)) {
+            text_buffer_format(text, "; computed anew, %.4f%% of the numbers are equal",
+                               floor(found->replay * 1e6) / 1e4);
+        }
+        break;
+    case WEIR_CHANGE_DEPTH:
+    case WEIR_CHANGE_LAYERS_DUPLICATED:
+    case WEIR_CHANGE_WIDTH:
+    case WEIR_CHANGE_VOCABULARY:
+    case WEIR_CHANGE_PERMUTED:
+    case WEIR_CHANGE_ROTATED:
     case WEIR_CHANGE_EXPERTS:
-        text_buffer_format(text, "experts changed: %zu of them%s", found->expert_count,
-                           found->is_router_changed ? ", and the router" : "");
+        describe_structure(text, found);
         break;
     case WEIR_CHANGE_TEMPLATE:
     case WEIR_CHANGE_TOKENIZER:
@@ -335,6 +353,9 @@ void describe_change(text_buffer *text, const weir_diff *diff, const diff_change
                                found->tensors);
             describe_size(text, found);
         }
+        break;
+    default:
+        describe_numbers(text, diff, found);
         break;
     }
     if (found->detail) {

@@ -215,7 +215,7 @@ static weir_code evaluate_condition(machine *on, scope *env, const template_node
 static weir_code evaluate_part(machine *on, scope *env, const template_node *node, datum *out) {
     datum left;
     datum right;
-    switch (node->kind) {
+    switch ((int)node->kind) {
     case NODE_NAME:
         return evaluate_name(env, node, out);
     case NODE_STRING:
@@ -269,26 +269,7 @@ static weir_code evaluate_part(machine *on, scope *env, const template_node *nod
         return evaluate_comparison(on, env, node, out);
     case NODE_CONDITION:
         return evaluate_condition(on, env, node, out);
-    case NODE_ABSENT:
-    case NODE_BODY:
-    case NODE_DATA:
-    case NODE_OUTPUT:
-    case NODE_IF:
-    case NODE_FOR:
-    case NODE_SET:
-    case NODE_SET_BLOCK:
-    case NODE_MACRO:
-    case NODE_CALL_BLOCK:
-    case NODE_FILTER_BLOCK:
-    case NODE_WITH:
-    case NODE_GENERATION:
-    case NODE_BREAK:
-    case NODE_CONTINUE:
-    case NODE_SLICE:
-    case NODE_KEYWORD:
-    case NODE_SPREAD:
-    case NODE_HOLE:
-    case NODE_OPERAND:
+    default: /* statements and parts of other nodes */
         break;
     }
     return machine_stop(on, TEMPLATE_NOT_RENDERED, "a statement in place of an expression");

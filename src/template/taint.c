@@ -383,6 +383,30 @@ static void list_text(analysis *in, const template_node *node) {
                                                          .is_otherwise = in->is_otherwise};
 }
 
+static void list_texts(analysis *in, const template_node *node);
+
+/* Of a call: texts that a method puts into what it gives. */
+static void list_call_texts(analysis *in, const template_node *node) {
+    static const char *const makers[] = {"replace", "join", "format", "get"};
+    const template_node *skipped = NULL;
+    const template_node *callee = node->first;
+    bool makes = callee->kind == NODE_NAME && !template_text_is(callee, "raise_exception") &&
+                 !template_text_is(callee, "strftime_now");
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+        makes = makes || (callee->kind == NODE_ATTRIBUTE && template_text_is(callee, makers[i]));
+    }
+    if (callee->kind == NODE_ATTRIBUTE &&
+        (template_text_is(callee, "replace") || template_text_is(callee, "get"))) {
+        skipped = callee->next; /* what is taken away, or asked for */
+    }
+    list_texts(in, callee);
+    for (const template_node *part = callee->next; makes && part; part = part->next) {
+        if (part != skipped) {
+            list_texts(in, part);
+        }
+    }
+}
+
 /* Texts that are part of what an expression gives, not of how it is found. */
 static void list_texts(analysis *in, const template_node *node) {
     if (!in->out) {
@@ -406,28 +430,9 @@ static void list_texts(analysis *in, const template_node *node) {
         in->test = test;
         break;
     }
-    case NODE_CALL: {
-        static const char *const makers[] = {"replace", "join", "format", "get"};
-        const template_node *skipped = NULL;
-        const template_node *callee = node->first;
-        bool makes = callee->kind == NODE_NAME && !template_text_is(callee, "raise_exception") &&
-                     !template_text_is(callee, "strftime_now");
-        for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
-            makes =
-                makes || (callee->kind == NODE_ATTRIBUTE && template_text_is(callee, makers[i]));
-        }
-        if (callee->kind == NODE_ATTRIBUTE &&
-            (template_text_is(callee, "replace") || template_text_is(callee, "get"))) {
-            skipped = callee->next; /* what is taken away, or asked for */
-        }
-        list_texts(in, callee);
-        for (const template_node *part = callee->next; makes && part; part = part->next) {
-            if (part != skipped) {
-                list_texts(in, part);
-            }
-        }
+    case NODE_CALL:
+        list_call_texts(in, node);
         break;
-    }
     case NODE_COMPARE:
     case NODE_TEST:
     case NODE_NOT:

@@ -47,7 +47,7 @@ static void write_float(const writer *to, double real) {
     do {
         (void)snprintf(digits, sizeof digits, "%.*e", precision, real);
     } while (strtod(digits, NULL) != real && ++precision < 17);
-    const int exponent = atoi(strchr(digits, 'e') + 1);
+    const int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (exponent < -4 || exponent >= 16) {
         (void)snprintf(digits, sizeof digits, "%.*e", precision, real);
         add(to, digits); /* C's exponent has two digits at least, as Python's */
