@@ -178,6 +178,7 @@ typedef struct company {
     size_t small;    /* of them, too small to show an adapter of the rank of the others */
     size_t vectors;  /* norms and biases that moved */
     size_t low;      /* of low rank */
+    size_t noise;    /* no more than noise */
     size_t uniform;  /* scaled or disturbed by noise */
     size_t open;     /* changed matrices that tell nothing of their own, not for being faint */
     size_t matrices; /* that changed */
@@ -220,6 +221,7 @@ static company find_company(const weir_diff *diff) {
         all.full += is_full;
         all.small += is_full && is_too_small(diff, row, all.rank);
         all.uniform += row->change == WEIR_CHANGE_SCALED || row->change == WEIR_CHANGE_PERTURBED;
+        all.noise += row->change == WEIR_CHANGE_PERTURBED;
         all.open += row->change == WEIR_CHANGE_UNKNOWN && !is_faint(row);
     }
     return all;
@@ -247,6 +249,10 @@ static weir_change_class class_by_company(const weir_diff *diff, const tensor_de
                : all->is_low_role[tensor->role] && 2 * all->low >= all->full + all->open
                    ? WEIR_CHANGE_LOW_RANK
                    : WEIR_CHANGE_UNKNOWN;
+    }
+    if (row->change == WEIR_CHANGE_FULL_RANK && !row->look->noise.is_tested && all->low == 0 &&
+        2 * all->noise > all->full) {
+        return WEIR_CHANGE_PERTURBED; /* too small to be tested for itself */
     }
     if (row->change == WEIR_CHANGE_FULL_RANK) {
         const bool is_adapter =
