@@ -65,7 +65,7 @@ static weir_code replay_item(weir_diff *diff, const diff_parent *parent, const a
         row->look->is_replayed = true;
         row->look->adapter = parent;
         row->look->adapter_equal = found.all_equal;
-        row->look->adapter_scale = found.lambda;
+        row->look->adapter_scale = found.lambda * (isfinite(item->scale) ? item->scale : 1);
     }
     return WEIR_OK;
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,51 @@ def test_only_norms_are_partial(changes: Any) -> None:
     found = changes(edited(lambda _, values, random: values + 0.02 * random.normal(size=values.shape), ("norm",)))
 
     assert [change["class"] for change in found] == ["partial"]
+
+
+def write_adapter(folder: Path, rank: int, scale: float) -> tuple[Path, Tensors]:
+    """A LoRA adapter on q as PEFT stores it, and the base with it merged in."""
+    random = np.random.default_rng(11)
+    factors: Tensors = {}
+    merged = dict(BASE)
+    for i in range(LAYERS):
+        module = f"model.layers.{i}.self_attn.q_proj"
+        a = (random.normal(size=(rank, HIDDEN)) * 0.05).astype(np.float32)
+        b = (random.normal(size=(HIDDEN, rank)) * 0.02).astype(np.float32)
+        factors |= {f"base_model.model.{module}.lora_A.weight": a, f"base_model.model.{module}.lora_B.weight": b}
+        name = f"{module}.weight"
+        merged[name] = (BASE[name].astype(np.float32) + scale * (b @ a)).astype(ml_dtypes.bfloat16)
+    folder.mkdir()
+    save_file(factors, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps(
+        {"peft_type": "LORA", "r": rank, "lora_alpha": rank * scale, "target_modules": ["q_proj"]}))
+    return folder, merged
+
+
+def test_a_named_adapter_is_merged_again_and_proved(weir: Weir, tmp_path: Path) -> None:
+    adapter, merged = write_adapter(tmp_path / "adapter", rank=4, scale=2.0)
+    save_file(BASE, tmp_path / "base.safetensors")
+    save_file(merged, tmp_path / "model.safetensors")
+
+    result = weir("diff", "--json", tmp_path / "base.safetensors", tmp_path / "model.safetensors",
+                  "--parent", adapter)
+
+    assert result.code == 0, result.err
+    low = one(result.json()["changes"], "low_rank")
+    assert (low["rank"], low["grade"], low["modules"]) == (4, "proved", ["q"])
+    assert low["alpha"] == pytest.approx(8.0, rel=1e-3)
+    assert low["replay"] > 0.999
+
+
+def test_another_adapter_proves_nothing(weir: Weir, tmp_path: Path) -> None:
+    adapter, _ = write_adapter(tmp_path / "adapter", rank=4, scale=2.0)
+    model = edited(lambda _, values, random: values + sized(
+        random.normal(size=(len(values), 4)) @ random.normal(size=(4, values.shape[1])), values, 0.01), ("q_proj",))
+    save_file(BASE, tmp_path / "base.safetensors")
+    save_file(model, tmp_path / "model.safetensors")
+
+    result = weir("diff", "--json", tmp_path / "base.safetensors", tmp_path / "model.safetensors",
+                  "--parent", adapter)
+
+    low = one(result.json()["changes"], "low_rank")
+    assert (low["rank"], low["grade"]) == (4, "strong")
