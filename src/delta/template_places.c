@@ -38,12 +38,12 @@ typedef enum place_kind {
 static place_kind find_place(const checkpoint_template *template) {
     static const char folder[] = "additional_chat_templates/";
     const char *path = template->file;
+    const char *last = strrchr(path, '/');
     if (path_has_suffix(path, ".gguf")) {
-        return strchr(path, '/') ? PLACE_OTHER : PLACE_GGUF;
+        return last ? PLACE_OTHER : PLACE_GGUF;
     }
     const bool is_additional = strncmp(path, folder, sizeof folder - 1) == 0 &&
-                               !strchr(path + sizeof folder - 1, '/') &&
-                               path_has_suffix(path, ".jinja");
+                               last == path + sizeof folder - 2 && path_has_suffix(path, ".jinja");
     if (is_additional || strcmp(path, "chat_template.jinja") == 0) {
         return PLACE_FILE;
     }

@@ -87,7 +87,7 @@ static inline small_model *small_copy(const small_model *from) {
 
 static inline void small_add(small_model *of, size_t layer, const char *part, uint64_t rows,
                              uint64_t cols, const float *values) {
-    char name[64];
+    char name[128];
     const uint64_t dims[] = {rows, cols};
     snprintf(name, sizeof name, "model.layers.%zu.%s.weight", layer, part);
     /* The table keeps names and dims of its own. */
