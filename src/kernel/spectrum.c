@@ -17,6 +17,15 @@
 #include "base/fail.h"
 #include "base/hash.h"
 
+/*
+ * Threads take matrices, so BLAS works with one thread of its own, whoever calls it; more would
+ * also change the order of its sums. The build that knows OpenMP is needed even so: the serial one
+ * hands the same buffer to two callers at once.
+ */
+__attribute__((constructor)) static void use_one_thread(void) {
+    openblas_set_num_threads(1);
+}
+
 /* Sums of squares of numbers between these stay inside float32. */
 static const float comfortable_low = 0x1p-40F;
 static const float comfortable_high = 0x1p40F;

@@ -66,7 +66,7 @@ typedef struct spectrum {
  * @param scratch  the caller's, one a thread
  * @return WEIR_OK; WEIR_ERR_LIMIT for a side over INT32_MAX; WEIR_ERR_NOMEM
  *
- * The same matrix, options and build give the same numbers, in any thread: BLAS is the serial one.
+ * The same matrix, options and build give the same numbers, in any thread: BLAS works with one.
  * Cost: 2 rows cols (count + oversample) (2 + 2 power_iterations) flops; memory
  * (rows + cols) (count + oversample) floats twice, or rows cols when decomposed whole, and when the
  * numbers are so large or small that they must be scaled first.

@@ -217,3 +217,13 @@ def test_another_adapter_proves_nothing(weir: Weir, tmp_path: Path) -> None:
 
     low = one(result.json()["changes"], "low_rank")
     assert (low["rank"], low["grade"]) == (4, "strong")
+
+
+def test_the_second_look_says_the_same_for_any_number_of_threads(weir: Weir, tmp_path: Path) -> None:
+    save_file(BASE, tmp_path / "base.safetensors")
+    save_file(edited(ablate(1.0), WRITES), tmp_path / "model.safetensors")
+
+    said = {weir("diff", "--json", "--jobs", jobs, tmp_path / "base.safetensors", tmp_path / "model.safetensors").out
+            for jobs in (1, 2, 2, 3, 4)}
+
+    assert len(said) == 1
