@@ -240,6 +240,7 @@ static bool is_stray(const tensor_delta *row, const company *all) {
 /* The class of a row that its neighbours tell, else its own. */
 static weir_change_class class_by_company(const weir_diff *diff, const tensor_delta *row,
                                           const company *all) {
+    enum { NOISE_SIDE = 64 }; /* of shorter ones a few numbers make rows look uneven */
     const weir_tensor *tensor = tensor_delta_shown(diff, row);
     const bool is_vector = tensor->rows == 1;
     const bool is_trained = all->full > all->low;
@@ -250,13 +251,16 @@ static weir_change_class class_by_company(const weir_diff *diff, const tensor_de
                    ? WEIR_CHANGE_LOW_RANK
                    : WEIR_CHANGE_UNKNOWN;
     }
-    if (row->change == WEIR_CHANGE_FULL_RANK && !row->look->noise.is_tested && all->low == 0 &&
+    const bool is_small_noise = !row->look->noise.is_tested || short_side(diff, row) < NOISE_SIDE;
+    if (row->change == WEIR_CHANGE_FULL_RANK && is_small_noise && all->low == 0 &&
         2 * all->noise > all->full) {
-        return WEIR_CHANGE_PERTURBED; /* too small to be tested for itself */
+        return WEIR_CHANGE_PERTURBED; /* too small to be told for itself */
     }
     if (row->change == WEIR_CHANGE_FULL_RANK) {
-        const bool is_adapter =
-            all->low > 1 && all->full == all->small && all->low >= all->small && all->vectors == 0;
+        /* Few that were not resolved among many of the same roles are more of the same adapter. */
+        const bool is_few = 4 * all->full <= all->low && all->is_low_role[tensor->role];
+        const bool are_small = all->full == all->small && all->low >= all->small;
+        const bool is_adapter = all->low > 1 && all->vectors == 0 && (is_few || are_small);
         return is_adapter ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_FULL_RANK;
     }
     if (row->change != WEIR_CHANGE_UNKNOWN) {
