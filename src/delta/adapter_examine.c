@@ -4,6 +4,7 @@
  * against the model.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cancel.h"
@@ -12,16 +13,20 @@
 #include "delta/examine.h"
 #include "delta/row_look.h"
 
-/* The row whose base tensor has this canonical name, and whose numbers were looked at. */
-static tensor_delta *find_row(weir_diff *diff, const char *name) {
+/* The first row that was looked at of every tensor of the base, or NULL. */
+static weir_code index_rows(tensor_delta ***out, weir_diff *diff, weir_error *err) {
+    tensor_delta **rows = calloc(weir_model_tensor_count(diff->base) + 1, sizeof *rows);
+    if (!rows) {
+        return weir_fail_nomem(err);
+    }
     for (size_t i = 0; i < diff->tensor_count; i++) {
         tensor_delta *row = &diff->tensors[i];
-        if (row->look && row->state == TENSOR_COMPARED &&
-            strcmp(model_view(diff->base, (size_t)row->base_index)->base.name, name) == 0) {
-            return row;
+        if (row->look && row->state == TENSOR_COMPARED && !rows[row->base_index]) {
+            rows[row->base_index] = row;
         }
     }
-    return NULL;
+    *out = rows;
+    return WEIR_OK;
 }
 
 /* DoRA's magnitudes of the module that A belongs to, or NULL. */
@@ -45,8 +50,9 @@ static const tensor_view *find_magnitude(const weir_model *from, const adapter_i
 }
 
 static weir_code replay_item(weir_diff *diff, const diff_parent *parent, const adapter_item *item,
-                             matrix_look *look, weir_error *err) {
-    tensor_delta *row = find_row(diff, item->name);
+                             tensor_delta *const *rows, matrix_look *look, weir_error *err) {
+    size_t index;
+    tensor_delta *row = model_find(diff->base, item->name, &index) ? rows[index] : NULL;
     if (!row) {
         return WEIR_OK;
     }
@@ -73,6 +79,11 @@ static weir_code replay_item(weir_diff *diff, const diff_parent *parent, const a
 weir_code diff_examine_adapters(weir_diff *diff, const weir_diff_options *options,
                                 weir_error *err) {
     WEIR_CLEANUP(matrix_look_release) matrix_look look = {0};
+    WEIR_CLEANUP(free) tensor_delta **rows = NULL;
+    if (diff->adapter_count == 0) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(index_rows(&rows, diff, err));
     for (size_t i = 0; i < diff->adapter_count; i++) {
         const diff_parent *parent = &diff->adapters[i];
         WEIR_CLEANUP(adapter_release) adapter list = {0};
@@ -81,7 +92,7 @@ weir_code diff_examine_adapters(weir_diff *diff, const weir_diff_options *option
             if (is_cancelled(options->callbacks)) {
                 return weir_fail(err, WEIR_ERR_CANCELLED, NULL, NULL, NULL, "cancelled");
             }
-            WEIR_TRY(replay_item(diff, parent, &list.items[j], &look, err));
+            WEIR_TRY(replay_item(diff, parent, &list.items[j], rows, &look, err));
         }
     }
     return WEIR_OK;

@@ -13,4 +13,8 @@
  */
 weir_code diff_examine_adapters(weir_diff *diff, const weir_diff_options *options, weir_error *err);
 
+/** Give rows that do not tell their class, or only by chance, that of their company. After all rows
+ * have been looked at. */
+void diff_follow_company(weir_diff *diff);
+
 #endif

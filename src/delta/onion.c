@@ -57,10 +57,21 @@ bool onion_is_ablated(const weir_diff *diff, const tensor_delta *row,
     return row->is_ablated;
 }
 
-static int by_layer(const void *left, const void *right) {
+static int by_number(const void *left, const void *right) {
     const int32_t a = *(const int32_t *)left;
     const int32_t b = *(const int32_t *)right;
     return (a > b) - (a < b);
+}
+
+size_t onion_sort_distinct(int32_t *numbers, size_t count) {
+    qsort(numbers, count, sizeof *numbers, by_number);
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (distinct == 0 || numbers[i] != numbers[distinct - 1]) {
+            numbers[distinct++] = numbers[i];
+        }
+    }
+    return distinct;
 }
 
 /* Fill counts, norm, roles and layers of a change from the rows that show it. */
@@ -90,15 +101,8 @@ weir_code onion_gather(weir_diff *diff, diff_change *out, const onion_selection 
             layers[layer_count++] = tensor->layer;
         }
     }
-    qsort(layers, layer_count, sizeof *layers, by_layer);
-    size_t distinct = 0;
-    for (size_t i = 0; i < layer_count; i++) {
-        if (distinct == 0 || layers[i] != layers[distinct - 1]) {
-            layers[distinct++] = layers[i];
-        }
-    }
     out->layers = layers;
-    out->layer_count = distinct;
+    out->layer_count = onion_sort_distinct(layers, layer_count);
     out->rel_norm = sum_aa > 0 ? sqrt(sum_dd / sum_aa) : (double)NAN;
     return WEIR_OK;
 }

@@ -34,6 +34,9 @@ bool onion_is_ablated(const weir_diff *diff, const tensor_delta *row,
 /** Whether a class is about files and not about weights. */
 bool onion_is_beside_weights(weir_change_class change);
 
+/** Sort numbers and drop repeats. @return how many are left */
+size_t onion_sort_distinct(int32_t *numbers, size_t count);
+
 /** Fill counts, norm, roles and layers of a change from the paired rows that are wanted. */
 weir_code onion_gather(weir_diff *diff, diff_change *out, const onion_selection *select,
                        weir_error *err);

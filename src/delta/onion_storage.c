@@ -10,7 +10,6 @@
 #include "base/fail.h"
 #include "delta/onion.h"
 #include "delta/row_look.h"
-#include "delta/thresholds.h"
 
 static weir_dtype base_dtype(const weir_diff *diff, const tensor_delta *row) {
     return model_view(diff->base, (size_t)row->base_index)->base.dtype;
@@ -69,10 +68,7 @@ static weir_code weigh_codes(weir_diff *diff, diff_change *found, const onion_se
             continue;
         }
         const bool is_contained = row->look && row->look->is_contained;
-        /* A base that lies on the codes' own levels could have been read from them. */
-        const bool is_proved = !is_contained || (row->look->codes.verdict == CONTAINMENT_PROVED &&
-                                                 row->look->codes.excess > THRESHOLD_CODED_EXCESS);
-        if (!is_proved) {
+        if (is_contained && !row_look_proves_codes(row->look)) {
             near++;
             hidden = fmax(hidden, row->look->codes.hidden_most);
         }
@@ -89,13 +85,11 @@ static weir_code weigh_codes(weir_diff *diff, diff_change *found, const onion_se
         return WEIR_OK;
     }
     char detail[160];
-    char *kept;
     (void)snprintf(detail, sizeof detail,
                    "A change of up to %.2g%% of those weights could hide inside the steps",
                    hidden * 100);
-    kept = arena_copy_text(&diff->memory, detail, strlen(detail));
-    found->detail = kept;
-    return kept ? WEIR_OK : weir_fail_nomem(err);
+    found->detail = arena_copy_text(&diff->memory, detail, strlen(detail));
+    return found->detail ? WEIR_OK : weir_fail_nomem(err);
 }
 
 /*

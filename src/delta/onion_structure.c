@@ -141,12 +141,6 @@ static weir_code add_orders(weir_diff *diff, weir_error *err) {
     return WEIR_OK;
 }
 
-static int by_number(const void *left, const void *right) {
-    const int32_t a = *(const int32_t *)left;
-    const int32_t b = *(const int32_t *)right;
-    return (a > b) - (a < b);
-}
-
 /* Experts that are not the base's of the same number, in any layer. */
 static weir_code list_experts(diff_change *out, weir_diff *diff, weir_error *err) {
     const structure_finding *structure = diff->structure;
@@ -167,15 +161,8 @@ static weir_code list_experts(diff_change *out, weir_diff *diff, weir_error *err
             }
         }
     }
-    qsort(experts, count, sizeof *experts, by_number);
-    size_t distinct = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (distinct == 0 || experts[i] != experts[distinct - 1]) {
-            experts[distinct++] = experts[i];
-        }
-    }
     out->experts = experts;
-    out->expert_count = distinct;
+    out->expert_count = onion_sort_distinct(experts, count);
     return WEIR_OK;
 }
 

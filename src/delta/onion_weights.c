@@ -125,11 +125,6 @@ static weir_code add_ablated(weir_diff *diff, weir_error *err) {
         return WEIR_OK;
     }
     diff_change found = onion_change(WEIR_CHANGE_ABLATED, WEIR_GRADE_STRONG);
-    for (size_t i = 0; i < verdict->matrix_count; i++) {
-        if (verdict->matrices[i].is_edited) {
-            diff->tensors[verdict->matrices[i].row].is_ablated = true;
-        }
-    }
     const onion_selection select = {.is_wanted = onion_is_ablated};
     WEIR_TRY(onion_gather(diff, &found, &select, err));
     return onion_add(diff, &found, err);

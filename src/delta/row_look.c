@@ -111,6 +111,15 @@ void look_memory_release(look_memory *memory) {
     low_rank_scratch_release(&memory->scratch);
 }
 
+bool row_look_proves_codes(const row_look *look) {
+    return look->is_contained && look->codes.verdict == CONTAINMENT_PROVED &&
+           look->codes.excess > THRESHOLD_CODED_EXCESS;
+}
+
+bool row_look_proves_pruning(const row_look *look) {
+    return look->zeros.is_pruned && look->zeros.is_survivors_proved;
+}
+
 weir_change_class row_look_class(const row_look *look) {
     if (look->way.is_proved) {
         return look->way.kind == DETOUR_FLOAT ? WEIR_CHANGE_CAST : WEIR_CHANGE_QUANTISED;
@@ -118,7 +127,7 @@ weir_change_class row_look_class(const row_look *look) {
     if (look->is_contained && look->codes.verdict != CONTAINMENT_NO) {
         return WEIR_CHANGE_QUANTISED;
     }
-    if (look->zeros.is_pruned && look->zeros.is_survivors_proved) {
+    if (row_look_proves_pruning(look)) {
         return WEIR_CHANGE_PRUNED;
     }
     if (!look->is_measured) {

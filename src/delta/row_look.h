@@ -58,6 +58,15 @@ weir_code row_look_take(row_look *out, const weir_diff *diff, const tensor_delta
  * PERTURBED or UNKNOWN. */
 weir_change_class row_look_class(const row_look *look);
 
+/**
+ * Whether the codes are the base's numbers coded anew, and say so: a base that lies on the codes'
+ * own levels could have been read from them.
+ */
+bool row_look_proves_codes(const row_look *look);
+
+/** Whether numbers were set to zero, and nothing else happened. */
+bool row_look_proves_pruning(const row_look *look);
+
 /** Share of the squared norm of the change that a class of it does not account for. */
 double row_look_rest(const row_look *look, weir_change_class change);
 

@@ -8,7 +8,7 @@
 
 #include "delta/ablation.h"
 #include "delta/diff.h"
-#include "delta/merge.h"
+#include "evidence/merge_json.h"
 #include "evidence/result_json.h"
 
 static void write_integers(json_writer *json, const char *key, const int32_t *values,
@@ -50,23 +50,12 @@ static void write_words(json_writer *json, const char *key, const char *list) {
 
 static void write_parent(json_writer *json, const weir_diff *diff, const merge_parent *parent) {
     json_object_begin(json);
-    json_member_string(json, "model",
-                       parent->parent == VIEW_NONE ? weir_model_name(diff->base)
-                                                   : diff->parents[parent->parent].name);
+    json_member_string(json, "model", merge_source_name(diff, parent));
     json_member_double(json, "weight", parent->weight);
     json_member_double(json, "weight_error", parent->error);
     json_member_double(json, "density", parent->density);
     json_member_uint(json, "tensors", parent->tensors);
-    json_key(json, "layers");
-    if (parent->by_layer) {
-        json_array_begin(json);
-        for (int32_t i = 0; i < diff->merge->layer_count; i++) {
-            json_double(json, parent->by_layer[i]);
-        }
-        json_array_end(json);
-    } else {
-        json_null(json);
-    }
+    merge_write_by_layer(json, "layers", diff, parent);
     json_object_end(json);
 }
 

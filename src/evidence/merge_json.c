@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include "delta/merge.h"
-
 static const char *parent_state_name(parent_state state) {
     switch (state) {
     case PARENT_USABLE:
@@ -38,26 +36,33 @@ static void write_asked(json_writer *json, const diff_parent *parents, size_t co
     }
 }
 
+const char *merge_source_name(const weir_diff *diff, const merge_parent *parent) {
+    return parent->parent == VIEW_NONE ? weir_model_name(diff->base)
+                                       : diff->parents[parent->parent].name;
+}
+
+void merge_write_by_layer(json_writer *json, const char *key, const weir_diff *diff,
+                          const merge_parent *parent) {
+    json_key(json, key);
+    if (!parent->by_layer) {
+        json_null(json);
+        return;
+    }
+    json_array_begin(json);
+    for (int32_t i = 0; i < diff->merge->layer_count; i++) {
+        json_double(json, parent->by_layer[i]);
+    }
+    json_array_end(json);
+}
+
 static void write_source(json_writer *json, const weir_diff *diff, const merge_parent *parent) {
-    const bool is_base = parent->parent == VIEW_NONE;
     json_object_begin(json);
-    json_member_string(json, "model",
-                       is_base ? weir_model_name(diff->base) : diff->parents[parent->parent].name);
-    json_key(json, "is_base");
-    json_bool(json, is_base);
+    json_member_string(json, "model", merge_source_name(diff, parent));
+    json_member_bool(json, "is_base", parent->parent == VIEW_NONE);
     json_member_double(json, "weight", parent->weight);
     json_member_double(json, "error", parent->error);
     json_member_double(json, "density", parent->density);
-    json_key(json, "by_layer");
-    if (parent->by_layer) {
-        json_array_begin(json);
-        for (int32_t i = 0; i < diff->merge->layer_count; i++) {
-            json_double(json, parent->by_layer[i]);
-        }
-        json_array_end(json);
-    } else {
-        json_null(json);
-    }
+    merge_write_by_layer(json, "by_layer", diff, parent);
     json_member_uint(json, "tensors", parent->tensors);
     json_object_end(json);
 }

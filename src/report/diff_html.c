@@ -48,17 +48,6 @@ static void write_changes(const paint *out, const weir_diff *diff) {
     }
 }
 
-/* The gravest of the layers that share a column. */
-static signed char column_cell(const heat_grid *grid, size_t role, size_t layer,
-                               size_t per_column) {
-    signed char gravest = HEAT_ABSENT;
-    for (size_t i = layer; i < layer + per_column && i < grid->layers; i++) {
-        const signed char cell = heat_grid_cell(grid, role, i);
-        gravest = cell > gravest ? cell : gravest;
-    }
-    return gravest;
-}
-
 static void write_heat_row(const paint *out, const heat_grid *grid, size_t role, size_t top,
                            size_t per_column) {
     FILE *stream = out->stream;
@@ -66,7 +55,7 @@ static void write_heat_row(const paint *out, const heat_grid *grid, size_t role,
     html_text(stream, role_words((weir_role)role));
     (void)fputs("</text>\n", stream);
     for (size_t layer = 0; layer < grid->layers; layer += per_column) {
-        const signed char cell = column_cell(grid, role, layer, per_column);
+        const signed char cell = heat_grid_gravest(grid, role, layer, per_column);
         if (cell == HEAT_ABSENT) {
             continue;
         }

@@ -61,6 +61,15 @@ signed char heat_grid_cell(const heat_grid *grid, size_t role, size_t layer) {
     return grid->cells[role * grid->layers + layer];
 }
 
+signed char heat_grid_gravest(const heat_grid *grid, size_t role, size_t layer, size_t layers) {
+    signed char gravest = HEAT_ABSENT;
+    for (size_t i = layer; i < layer + layers && i < grid->layers; i++) {
+        const signed char cell = heat_grid_cell(grid, role, i);
+        gravest = cell > gravest ? cell : gravest;
+    }
+    return gravest;
+}
+
 bool heat_grid_has_role(const heat_grid *grid, size_t role) {
     for (size_t i = 0; i < grid->layers; i++) {
         if (heat_grid_cell(grid, role, i) != HEAT_ABSENT) {

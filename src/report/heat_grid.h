@@ -25,6 +25,8 @@ typedef struct heat_grid {
 /** @return false without memory. A model without layers leaves a grid without cells. */
 bool heat_grid_fill(heat_grid *out, const weir_diff *diff);
 signed char heat_grid_cell(const heat_grid *grid, size_t role, size_t layer);
+/** The gravest cell of `layers` layers from `layer` on, where several share a column. */
+signed char heat_grid_gravest(const heat_grid *grid, size_t role, size_t layer, size_t layers);
 /** Whether a role has a cell in any layer. */
 bool heat_grid_has_role(const heat_grid *grid, size_t role);
 bool heat_grid_is_empty(const heat_grid *grid);

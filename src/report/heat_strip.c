@@ -36,24 +36,13 @@ static void print_cells(const paint *out, signed char cell, size_t count) {
     }
 }
 
-/* The gravest of the layers that share a column, when there are more layers than columns. */
-static signed char column_cell(const heat_grid *grid, size_t role, size_t layer,
-                               size_t per_column) {
-    signed char gravest = HEAT_ABSENT;
-    for (size_t i = layer; i < layer + per_column && i < grid->layers; i++) {
-        const signed char cell = heat_grid_cell(grid, role, i);
-        gravest = cell > gravest ? cell : gravest;
-    }
-    return gravest;
-}
-
 static void print_row(const paint *out, const heat_grid *grid, size_t role, int label_columns,
                       size_t per_column) {
     (void)fprintf(out->stream, "%-*s", label_columns, role_words((weir_role)role));
     size_t run = 0;
     signed char last = HEAT_ABSENT;
     for (size_t layer = 0; layer < grid->layers; layer += per_column) {
-        const signed char cell = column_cell(grid, role, layer, per_column);
+        const signed char cell = heat_grid_gravest(grid, role, layer, per_column);
         if (run > 0 && cell != last) {
             print_cells(out, last, run);
             run = 0;
