@@ -13,6 +13,7 @@
 typedef struct company {
     size_t full;     /* trained in full */
     size_t small;    /* of them, too small to show an adapter of the rank of the others */
+    size_t uneven;   /* of them, those that are large enough and no noise by their own test */
     size_t vectors;  /* norms and biases that moved */
     size_t low;      /* of low rank */
     size_t noise;    /* no more than noise */
@@ -31,6 +32,12 @@ static uint64_t short_side(const weir_diff *diff, const tensor_delta *row) {
 /* A matrix of full rank may be too small to show an adapter of a rank that others have. */
 static bool is_too_small(const weir_diff *diff, const tensor_delta *row, uint64_t rank) {
     return short_side(diff, row) < 4 * (rank + 1); /* a row scale counts for one */
+}
+
+/* Of shorter ones a few numbers make rows look uneven. */
+static bool is_too_small_for_noise(const weir_diff *diff, const tensor_delta *row) {
+    enum { NOISE_SIDE = 64 };
+    return !row->look->noise.is_tested || short_side(diff, row) < NOISE_SIDE;
 }
 
 static bool is_faint(const tensor_delta *row) {
@@ -56,6 +63,7 @@ static company find_company(const weir_diff *diff) {
         const bool is_full = row->change == WEIR_CHANGE_FULL_RANK;
         all.matrices++;
         all.full += is_full;
+        all.uneven += is_full && !is_too_small_for_noise(diff, row);
         all.small += is_full && is_too_small(diff, row, all.rank);
         all.uniform += row->change == WEIR_CHANGE_SCALED || row->change == WEIR_CHANGE_PERTURBED;
         all.noise += row->change == WEIR_CHANGE_PERTURBED;
@@ -77,7 +85,6 @@ static bool is_stray(const tensor_delta *row, const company *all) {
 /* The class of a row that its neighbours tell, else its own. */
 static weir_change_class class_by_company(const weir_diff *diff, const tensor_delta *row,
                                           const company *all) {
-    enum { NOISE_SIDE = 64 }; /* of shorter ones a few numbers make rows look uneven */
     const weir_tensor *tensor = tensor_delta_shown(diff, row);
     const bool is_vector = tensor->rows == 1;
     const bool is_trained = all->full > all->low;
@@ -88,10 +95,12 @@ static weir_change_class class_by_company(const weir_diff *diff, const tensor_de
                    ? WEIR_CHANGE_LOW_RANK
                    : WEIR_CHANGE_UNKNOWN;
     }
-    const bool is_small_noise = !row->look->noise.is_tested || short_side(diff, row) < NOISE_SIDE;
-    if (row->change == WEIR_CHANGE_FULL_RANK && is_small_noise && all->low == 0 &&
-        2 * all->noise > all->full) {
-        return WEIR_CHANGE_PERTURBED; /* too small to be told for itself */
+    /* Noise is tested matrix by matrix: small ones do not tell, and of many one looks uneven by
+     * chance. */
+    const bool is_in_noise = is_too_small_for_noise(diff, row) ? 2 * all->noise > all->full
+                                                               : 4 * all->uneven <= all->noise;
+    if (row->change == WEIR_CHANGE_FULL_RANK && all->low == 0 && is_in_noise) {
+        return WEIR_CHANGE_PERTURBED;
     }
     if (row->change == WEIR_CHANGE_FULL_RANK) {
         /* Few that were not resolved among many of the same roles are more of the same adapter. */
@@ -112,8 +121,9 @@ static weir_change_class class_by_company(const weir_diff *diff, const tensor_de
     const bool is_company_low =
         all->low > 1 && all->full == all->small && 2 * all->low >= all->open;
     const bool is_theirs = is_open && all->is_low_role[tensor->role];
-    const bool is_small = is_open && is_too_small(diff, row, all->rank);
-    return is_company_low && (is_theirs || is_small) ? WEIR_CHANGE_LOW_RANK : WEIR_CHANGE_UNKNOWN;
+    const bool cannot_show = is_open && is_too_small(diff, row, all->rank);
+    return is_company_low && (is_theirs || cannot_show) ? WEIR_CHANGE_LOW_RANK
+                                                        : WEIR_CHANGE_UNKNOWN;
 }
 
 void diff_follow_company(weir_diff *diff) {
